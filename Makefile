@@ -1,0 +1,44 @@
+# make        set up once, run the pipeline, show the scores
+# make test   set up for development, then lint, types and tests
+# make lock   resolve pyproject.toml anew into the requirements files
+
+SHELL := /bin/bash
+PYTHON ?= python3
+# DVC takes python from the PATH, and so does the worker of its queue.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: reproduce test setup lock
+
+reproduce: .venv/installed setup
+	@python -m tools.check
+	@dvc repro
+	@echo; dvc metrics show
+	@echo; echo "Plots: 'source .venv/bin/activate', then 'dvc plots show --open'; figures: reports/figures/"
+
+test: .venv/installed-dev setup
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+# A path of this machine, so it stands in the file that Git ignores. DVC's default site cache is
+# a folder that every user of the machine can write to (CVE-2025-69872).
+setup:
+	@grep -qsF "$(CURDIR)/.dvc/tmp/site" .dvc/config.local || \
+	  dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/tmp/site"
+
+.venv/installed: requirements.txt
+	@PYTHON="$(PYTHON)" tools/make_venv.sh
+	@python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt
+	@PYTHON="$(PYTHON)" tools/make_venv.sh
+	@python -m pip install --quiet --require-hashes -r $<
+	@touch $@ .venv/installed
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+lock: .venv/installed-dev
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt

@@ -1,0 +1,83 @@
+"""What two stages read or write alike. A file appears under its name whole or not at all."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from stages import StageError
+
+HEAL = "`dvc repro` makes it anew, `dvc checkout` or `dvc pull` brings it back"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` once the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """The array of an .npy file, mapped into memory and read-only; pickled objects are refused.
+
+    Mapping checks the header's shape against the file's size before any memory is taken.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: {HEAL}") from None
+    except (ValueError, EOFError, OverflowError) as error:
+        raise StageError(f"{path}: expected a whole .npy array: {error}. {HEAL}") from None
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    with replacing(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: {HEAL}") from None
+    except ValueError as error:
+        raise StageError(f"{path}: expected JSON: {error}. {HEAL}") from None
+
+
+def write_json(path: Path, value: object) -> None:
+    with replacing(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_table(path: Path) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns of a CSV file of numbers, by name."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(header)).T
+        return dict(zip(header, columns, strict=True))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: {HEAL}") from None
+    except ValueError as error:
+        raise StageError(f"{path}: expected a header and numbers: {error}. {HEAL}") from None
+
+
+def write_table(path: Path, columns: Mapping[str, Iterable[object]]) -> None:
+    rows = zip(*columns.values(), strict=True)
+    with replacing(path) as file:
+        for row in [columns, *rows]:
+            file.write((",".join(map(str, row)) + "\n").encode())

@@ -1,0 +1,175 @@
+"""params.yaml and data/catalog.yaml as typed sections, checked before any stage starts.
+
+The checks refuse values and alter none: what a stage gets is what the file says. There are no
+defaults here; params.yaml holds every value.
+"""
+
+import reprlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import TagToken
+
+from stages import StageError
+
+PARAMS = Path("params.yaml")
+CATALOG = Path("data/catalog.yaml")
+
+Checked = TypeVar("Checked")
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy and Keras take
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Exact types only: no "5" for 5, no key too many, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Train(Section):
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+
+
+class Mlp(Section):
+    units: Annotated[list[Annotated[int, Field(ge=1, le=16_384)]], Field(min_length=1)]
+    dropout: list[Share]
+
+    @model_validator(mode="after")
+    def one_dropout_a_layer(self) -> Self:
+        if len(self.dropout) != len(self.units):
+            raise ValueError(
+                f"dropout has {len(self.dropout)} values for {len(self.units)} layers of units: "
+                "give one a layer, 0.0 for none"
+            )
+        return self
+
+
+class Model(Section):
+    name: Literal["mlp"]
+    mlp: Mlp
+
+    @property
+    def chosen(self) -> Section:
+        """The block of the network that `name` chooses."""
+        block: Section = getattr(self, self.name)
+        return block
+
+
+class Preprocess(Section):
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    split: Literal["tail", "stratified", "random"]
+    split_seed: Seed
+
+
+class Plots(Section):
+    resolution: Annotated[int, Field(ge=30, le=1200)]
+    confused_pairs: Annotated[int, Field(ge=1, le=100)]
+
+
+class Params(Section):
+    dataset: str
+    seed: Seed
+    train: Train
+    model: Model
+    preprocess: Preprocess
+    plots: Plots
+
+
+class DataFile(Section):
+    """An IDX file as its sources name it; size in bytes and hash are those of its plain content."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
+    size: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class DataFiles(Section):
+    train_images: DataFile
+    train_labels: DataFile
+    test_images: DataFile
+    test_labels: DataFile
+
+
+class Dataset(Section):
+    title: str
+    classes: Annotated[list[str], Field(min_length=2, max_length=256)]
+    class_axis: str
+    files: DataFiles
+    sources: list[Annotated[str, Field(pattern=r"^(https?://|npm:)[^{}]+\{name\}[^{}]*$")]]
+    suspect_test_labels: list[Annotated[int, Field(ge=0)]]
+    licence: str
+    citation: str
+
+
+def read_sections(params: Path = PARAMS, catalog: Path = CATALOG) -> dict[str, Any]:
+    """Every section of params.yaml by name, `dataset` replaced by its block of the catalog.
+
+    Raises StageError with every problem of a file in one message.
+    """
+    values = checked(Params, read_yaml(params), params)
+    datasets = checked(dict[str, Dataset], read_yaml(catalog), catalog)
+    if values.dataset not in datasets:
+        raise StageError(
+            f"{params}: dataset: found '{values.dataset}', "
+            f"expected a block of {catalog}: {' | '.join(datasets)}"
+        )
+    sections: dict[str, Any] = {name: getattr(values, name) for name in Params.model_fields}
+    return sections | {"dataset": datasets[values.dataset]}
+
+
+def read_yaml(path: Path) -> object:
+    """The file as DVC reads it (YAML 1.2: 1e-05 is a number), without tags or duplicate keys."""
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        text = path.read_text(encoding="utf-8")
+        tags = [token for token in yaml.scan(text) if isinstance(token, TagToken)]
+        if tags:
+            place = f"{path}, line {tags[0].start_mark.line + 1}"
+            raise StageError(f"{place}: a YAML tag (!...) is not allowed; remove it")
+        return yaml.load(text)
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: `git checkout -- {path}` brings it back") from None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path}: expected UTF-8 text: {error}") from None
+    except (YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise StageError(f"{path}{line}: not readable as YAML: {problem}") from None
+
+
+def checked(kind: type[Checked], values: object, path: Path) -> Checked:
+    """`values` as a `kind`; StageError names each problem's place, what was found and expected."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+        lines = [f"  {described(kind, error)}" for error in errors]
+        count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+        raise StageError("\n".join([f"{path} has {count}:", *lines])) from None
+
+
+def described(kind: Any, error: Any) -> str:
+    """One problem in words: its place in the file, what is expected there, what was found."""
+    place = ".".join(map(str, error["loc"])) or "the file"
+    found = reprlib.repr(error["input"])
+    match error["type"]:
+        case "missing":
+            return f"{place}: missing; add it"
+        case "extra_forbidden":
+            return f"{place}: unknown key; expected one of {allowed_keys(kind, error['loc'][:-1])}"
+        case "value_error":
+            return f"{place}: {error['ctx']['error']}"
+    message = error["msg"].replace("Input should", "should")
+    return f"{place}: {message}, found {found}"
+
+
+def allowed_keys(kind: Any, place: tuple[str | int, ...]) -> str:
+    for key in place:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[key].annotation
+    return ", ".join(kind.model_fields)

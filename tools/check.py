@@ -1,0 +1,21 @@
+"""python -m tools.check: is params.yaml fine? Asked before DVC starts, nothing is lost.
+
+DVC deletes a stage's outputs before it starts the stage, also when the stage only refuses its
+params; they come back from the run cache, but a check beforehand keeps them in place.
+"""
+
+import sys
+
+from stages import StageError
+from stages.params import read_sections
+
+
+def main() -> None:
+    try:
+        read_sections()
+    except StageError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
