@@ -26,6 +26,7 @@ test: .venv/installed-dev setup
 setup:
 	@grep -qsF "$(CURDIR)/.dvc/tmp/site" .dvc/config.local || \
 	  dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/tmp/site"
+	@python -m tools.plots_bundle
 
 .venv/installed: requirements.txt
 	@PYTHON="$(PYTHON)" tools/make_venv.sh

@@ -22,6 +22,7 @@ def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None
     counts = scores.confusion_counts(probabilities, labels)
     write_json(reports / "confusion.json", scores.confusion_rows(counts, dataset.classes))
     write_json(reports / "classes.json", scores.by_class(probabilities, labels, dataset.classes))
+    write_json(reports / "reliability.json", scores.reliability(probabilities, labels))
     write_json(reports / "test.json", metrics)
 
 

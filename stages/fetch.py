@@ -120,12 +120,12 @@ def copy_plain(stream: IO[bytes], target: Path, file: DataFile) -> None:
     is_gzip = packed.peek(2)[:2] == b"\x1f\x8b"
     plain = gzip.GzipFile(fileobj=packed) if is_gzip else packed
     progress = tqdm(desc=file.name, total=file.size, unit="B", unit_scale=True, disable=None)
-    with target.open("wb") as output, progress:
+    with packed, target.open("wb") as output, progress:
         while chunk := plain.read(1 << 20):
+            if output.tell() + len(chunk) > file.size:
+                raise ValueError(f"expected {file.size:,} bytes, found more")
             output.write(chunk)
             progress.update(len(chunk))
-            if output.tell() > file.size:
-                raise ValueError(f"expected {file.size:,} bytes, found more")
         if output.tell() < file.size:
             raise ValueError(f"expected {file.size:,} bytes, found {output.tell():,}")
 

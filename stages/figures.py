@@ -77,7 +77,7 @@ def training_curves(history: Columns) -> Figure:
                 history["epoch"], history[column], ".-", color=colour, label=f"{split} {name}"
             )
         axes.set(title=f"{name} Curve", xlabel="Epoch", ylabel=name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         axes.legend()
     sns.despine(figure)
@@ -106,10 +106,11 @@ def confused_pairs(counts: Integers, classes: list[str], most: int) -> Figure:
     figure = new_figure(8, 1.5 + 0.35 * max(len(pairs), 3))
     axes = figure.subplots()
     names = [f"{classes[i]} as {classes[j]}" for i, j in pairs]
-    bars = axes.barh(names, [wrong[pair] for pair in pairs], color=VALIDATION)
+    widths = [wrong[pair] for pair in pairs]
+    bars = axes.barh(range(len(pairs)), widths, tick_label=names, color=VALIDATION)
     axes.bar_label(bars, padding=3)
     axes.invert_yaxis()
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(
         title=f"Most Confused Pairs (of {wrong.sum()} errors)",
         xlabel="Count",

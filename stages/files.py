@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import open_memmap
 
 from stages import StageError
 
 HEAL = "`dvc repro` makes it anew, `dvc checkout` or `dvc pull` brings it back"
+# What NumPy raises for a damaged header, depending on which byte is wrong.
+NOT_AN_ARRAY = (ValueError, TypeError, SyntaxError, TokenError, OverflowError)
 
 
 @contextmanager
@@ -37,10 +41,10 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     Mapping checks the header's shape against the file's size before any memory is taken.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return open_memmap(path, mode="r")
     except FileNotFoundError:
         raise StageError(f"{path} is missing: {HEAL}") from None
-    except (ValueError, EOFError, OverflowError) as error:
+    except NOT_AN_ARRAY as error:
         raise StageError(f"{path}: expected a whole .npy array: {error}. {HEAL}") from None
 
 
@@ -54,7 +58,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: {HEAL}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(f"{path}: expected JSON: {error}. {HEAL}") from None
 
 
@@ -72,7 +76,7 @@ def read_table(path: Path) -> dict[str, npt.NDArray[np.float64]]:
         return dict(zip(header, columns, strict=True))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: {HEAL}") from None
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise StageError(f"{path}: expected a header and numbers: {error}. {HEAL}") from None
 
 

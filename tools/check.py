@@ -13,7 +13,7 @@ from stages.params import read_sections
 def main() -> None:
     try:
         read_sections()
-    except StageError as error:
+    except (StageError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -1,0 +1,133 @@
+"""The commands that the README shows, as a user types them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Project
+
+CHARTS = ("history.csv", "confusion.json", "classes.json", "reliability.json")
+FIGURES = (
+    "samples",
+    "class_distribution",
+    "training_curves",
+    "confusion_matrix",
+    "correct_predictions",
+    "wrong_predictions",
+    "confused_pairs",
+    "class_recall",
+)
+
+
+def test_dvc_dag_shows_every_stage(project: Project) -> None:
+    output = project.dvc("dag")
+    assert all(stage in output for stage in ("fetch", "preprocess", "train", "evaluate", "plots"))
+
+
+def test_an_edit_is_compared_with_the_last_commit(edited_project: Project) -> None:
+    assert "train.epochs" in edited_project.dvc("params", "diff")
+    metrics = json.loads(edited_project.dvc("metrics", "diff", "--json", errors=False))
+    assert metrics["reports/validation.json"]["loss"].keys() == {"old", "new", "diff"}
+    plots = json.loads(edited_project.dvc("plots", "diff", "--json", errors=False))
+    assert plots.get("errors", []) == []
+    assert {f"reports/{name}" for name in CHARTS} <= plots["data"].keys()
+    assert {f"reports/figures/{name}.png" for name in FIGURES} <= plots["data"].keys()
+
+
+def test_plots_show_writes_a_page(project: Project) -> None:
+    project.dvc("plots", "show")
+    page = project.read("dvc_plots/index.html")
+    assert "Learning curves" in page
+    assert "confusion_matrix.png" in page
+
+
+def test_an_experiment_runs_and_shows(project: Project) -> None:
+    project.dvc("exp", "run", "--name", "slower", "-S", "train.learning_rate=0.00001")
+    assert "learning_rate: 1e-05" in project.read("params.yaml")
+    shown = project.dvc(
+        "exp", "show", "--only-changed", "--drop", "Created|State|Executor|data/|stages"
+    )
+    assert "slower" in shown
+    assert "1e-05" in shown
+
+
+def test_an_experiment_in_a_temporary_folder_leaves_the_workspace(project: Project) -> None:
+    project.dvc("exp", "run", "--temp", "--name", "apart", "-S", "train.epochs=2")
+    assert project.git("status", "--porcelain") == ""
+    assert "apart" in project.dvc("exp", "list", "--name-only")
+
+
+def test_a_tag_brings_back_data_model_and_scores(edited_project: Project) -> None:
+    project, model = edited_project, edited_project.folder / "models/model.keras"
+    project.git("tag", "first")
+    scores, content = project.read("reports/test.json"), model.read_bytes()
+    project.commit("Another learning rate")
+    project.git("checkout", "--quiet", "first")
+    project.dvc("checkout")
+    assert "up to date" in project.dvc("status")
+    assert project.read("reports/test.json") != scores
+    assert model.read_bytes() != content
+    project.git("checkout", "--quiet", "main")
+    project.dvc("checkout")
+    assert (project.read("reports/test.json"), model.read_bytes()) == (scores, content)
+
+
+def test_a_clone_pulls_everything_and_runs_nothing(project: Project, tmp_path: Path) -> None:
+    project.dvc("remote", "add", "--default", "store", str(tmp_path / "a store"))
+    project.commit("A folder as remote")
+    project.dvc("push")
+    clone = Project(tmp_path / "another clone", project.environment)
+    project.git("clone", "--quiet", ".", str(clone.folder))
+    assert not (clone.folder / ".dvc/cache").exists()
+    clone.dvc("pull")
+    assert "Data and pipelines are up to date" in clone.dvc("repro")
+    model = "models/model.keras"
+    assert (clone.folder / model).read_bytes() == (project.folder / model).read_bytes()
+
+
+def test_a_clone_without_cache_compares_metrics_and_charts(
+    edited_project: Project, tmp_path: Path
+) -> None:
+    edited_project.commit("Another learning rate")
+    clone = Project(tmp_path / "clone", edited_project.environment)
+    edited_project.git("clone", "--quiet", ".", str(clone.folder))
+    assert "accuracy" in clone.dvc("metrics", "diff", "HEAD~1", "HEAD")
+    targets = [f"reports/{name}" for name in CHARTS]
+    output = clone.dvc(
+        "plots", "diff", "HEAD~1", "HEAD", "--json", "--targets", *targets, errors=False
+    )
+    drawn = json.loads(output)["data"]
+    assert all(drawn[name][0]["revisions"] == ["HEAD~1", "HEAD"] for name in targets)
+
+
+def test_commands_work_from_a_subfolder(project: Project) -> None:
+    assert "up to date" in project.dvc("repro", "-P", cwd="stages")
+    assert "accuracy" in project.dvc("metrics", "show", cwd="stages")
+
+
+@pytest.mark.parametrize(
+    ("command", "script", "message"),
+    [
+        ("git", None, "git is not installed"),
+        ("python3", None, "python3 is not installed"),
+        ("python3", "echo 3.9", "is Python 3.9, expected 3.11 to 3.13"),
+        (
+            "python3",
+            '[ "$2" = "import ensurepip, venv" ] && exit 1; echo 3.11',
+            "lacks the module venv",
+        ),
+    ],
+)
+def test_set_up_says_in_one_line_what_is_missing(
+    tmp_path: Path, command: str, script: str | None, message: str
+) -> None:
+    for name in ("git", "python3", "sh"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    (tmp_path / command).unlink()
+    if script:
+        (tmp_path / command).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (tmp_path / command).chmod(0o755)
+    output = Project(ROOT, {"PATH": str(tmp_path)}).run("sh", "tools/make_venv.sh", code=1)
+    assert message in output
+    assert len(output.splitlines()) == 1

@@ -1,0 +1,332 @@
+"""train: what it writes, that it trains as the article does, that a rerun gives the same bytes."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import CLASSES, SHAPE, Project, tiny_images
+
+from stages import StageError, train
+from stages.architectures import build
+from stages.batches import Batches
+from stages.params import Mlp, Model, Train
+
+TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
+PARAMS = Train(epochs=6, batch_size=16, learning_rate=0.01)
+MODEL = Model(name="mlp", mlp=Mlp(units=[16, 8], dropout=[0.2, 0.0]))
+NO_CHECKPOINTS = Path("a folder that is not there")  # these runs are too short to write any
+OUTPUTS = ["models/layers.txt", "models/model.keras", "reports/history.csv",
+           "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
+
+
+def write_processed(folder: Path) -> None:
+    """The arrays that the stage may read. There are no test images, so it cannot use them."""
+    folder.mkdir(parents=True)
+    for name, (images, labels) in {"train": TRAIN, "validation": VALIDATION}.items():
+        np.save(folder / f"x_{name}.npy", images)
+        np.save(folder / f"y_{name}.npy", labels)
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train") / "processed"
+    write_processed(folder)
+    return folder
+
+
+def run(processed: Path, folder: Path, *, seed: int = 0, params: Train = PARAMS) -> Path:
+    scratch = folder / "scratch"
+    train.main(processed, folder / "models", folder / "reports", seed, params, MODEL, scratch)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished_and_printed(
+    processed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """A folder in which the stage has run, models and reports, and what it printed into a pipe."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        folder = run(processed, tmp_path_factory.mktemp("finished"))
+    return folder, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def finished(finished_and_printed: tuple[Path, str]) -> Path:
+    return finished_and_printed[0]
+
+
+@pytest.fixture(scope="module")
+def printed(finished_and_printed: tuple[Path, str]) -> str:
+    return finished_and_printed[1]
+
+
+def history_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "reports" / "history.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def scores_of(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "reports" / "validation.json").read_text(encoding="utf-8"))
+
+
+def fitted(params: Train, seed: int = 0, batch_size: int = 16) -> list[np.ndarray]:
+    """The weights after the stage's `fit`."""
+    keras.utils.set_random_seed(seed)
+    network = build("mlp", SHAPE, len(CLASSES), units=[16, 8], dropout=[0.2, 0.0])
+    training = Batches(*TRAIN, len(CLASSES), batch_size, seed)
+    validation = Batches(*VALIDATION, len(CLASSES), 1000)
+    train.fit(network, training, validation, params, NO_CHECKPOINTS)
+    return network.get_weights()
+
+
+# What it writes
+
+
+def test_every_output_is_written_and_nothing_else(finished):
+    files = (path for path in finished.rglob("*") if path.is_file())
+    assert sorted(path.relative_to(finished).as_posix() for path in files) == OUTPUTS
+
+
+def test_the_history_has_a_row_an_epoch(finished):
+    rows = history_of(finished)
+    assert list(rows[0]) == ["epoch", "accuracy", "loss", "validation_accuracy", "validation_loss"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in row if "accuracy" in name)
+
+
+def test_the_scores_are_those_of_the_last_epoch(finished):
+    scores, last = scores_of(finished), history_of(finished)[-1]
+    assert list(scores) == ["accuracy", "loss", "parameters"]
+    assert scores["accuracy"] == pytest.approx(float(last["validation_accuracy"]), abs=6e-5)
+    assert scores["loss"] == pytest.approx(float(last["validation_loss"]), abs=6e-5)
+    assert scores["parameters"] == (120 * 16 + 16) + (16 * 8 + 8) + (8 * 3 + 3)
+
+
+def test_the_probabilities_are_the_saved_models(finished):
+    model = keras.saving.load_model(finished / "models" / "model.keras")
+    probabilities = np.load(finished / "reports" / "probabilities_validation.npy")
+    np.testing.assert_allclose(probabilities, model.predict(VALIDATION[0], verbose=0), atol=1e-6)
+    right = (probabilities.argmax(axis=1) == VALIDATION[1]).mean()
+    assert scores_of(finished)["accuracy"] == round(right, 4)
+
+
+def test_the_tiny_task_is_learnt(finished):
+    first, *_between, last = history_of(finished)
+    assert float(last["loss"]) < 0.7 * float(first["loss"])
+    assert scores_of(finished)["accuracy"] >= 0.9  # by chance it would be 1 in 3
+
+
+def test_the_table_of_layers_is_kept_and_printed(finished, printed):
+    table = (finished / "models" / "layers.txt").read_text(encoding="utf-8")
+    assert printed.startswith(table)
+    assert "dense_1 (Dense)" in table
+    assert "Total params: 2,099" in table
+
+
+def test_missing_arrays_are_an_error_before_anything_is_written(tmp_path):
+    with pytest.raises(StageError, match=r"x_train\.npy is missing"):
+        run(tmp_path / "nothing", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Always the same
+
+
+def test_two_runs_give_the_same_bytes(processed, finished, tmp_path):
+    np.random.seed(1)  # noqa: NPY002  # a state that an earlier run may have left
+    run(processed, tmp_path)
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_another_seed_gives_another_model(processed, finished, tmp_path):
+    run(processed, tmp_path, seed=1)
+    for name in ("models/model.keras", "reports/history.csv"):
+        assert (tmp_path / name).read_bytes() != (finished / name).read_bytes(), name
+    assert scores_of(tmp_path)["parameters"] == scores_of(finished)["parameters"]
+
+
+def test_weights_do_not_depend_on_steps_per_call(monkeypatch):
+    """With batches of one there are 60 steps an epoch: a whole call of 50 and a part of one."""
+    params = Train(epochs=2, batch_size=1, learning_rate=0.01)
+    as_shipped = fitted(params, batch_size=1)
+    for steps in (1, 7):
+        monkeypatch.setattr(train, "STEPS_PER_CALL", steps)
+        for shipped, other in zip(as_shipped, fitted(params, batch_size=1), strict=True):
+            np.testing.assert_array_equal(shipped, other)
+
+
+def test_keras_takes_the_batches_in_their_order():
+    """An epoch is a function of (seed, epoch) only if Keras does not reorder its batches."""
+    asked: list[int] = []
+
+    class Recorded(Batches):
+        def on_epoch_begin(self) -> None:
+            super().on_epoch_begin()
+            if self.epoch == 1:
+                asked.clear()  # Keras has looked at some batches for their types
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+            asked.append(number)
+            return super().__getitem__(number)
+
+    network = build("mlp", SHAPE, len(CLASSES), units=[4], dropout=[0.0])
+    validation = Batches(*VALIDATION, len(CLASSES), 1000)
+    params = Train(epochs=3, batch_size=6, learning_rate=0.01)
+    train.fit(
+        network, Recorded(*TRAIN, len(CLASSES), 6, seed=0), validation, params, NO_CHECKPOINTS
+    )
+    assert asked == [*range(10)] * 3
+
+
+def test_it_is_what_plain_keras_does():
+    """The article's way: float32 images of 0 to 1, one-hot labels, Adam, cross-entropy."""
+    params = Train(epochs=3, batch_size=16, learning_rate=0.001)
+    images, labels = TRAIN[0].astype(np.float32) / 255, np.eye(3, dtype=np.float32)[TRAIN[1]]
+    keras.utils.set_random_seed(5)
+    plain = keras.Sequential([
+        keras.layers.Input(SHAPE),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(8, activation="relu"),
+        keras.layers.Dense(3, activation="softmax"),
+    ])  # fmt: skip
+    plain.compile(keras.optimizers.Adam(params.learning_rate), "categorical_crossentropy")
+    batches = Batches(*TRAIN, 3, 16, seed=5)
+    for _ in range(params.epochs):
+        batches.on_epoch_begin()
+        rows = batches.order
+        plain.fit(images[rows], labels[rows], batch_size=16, shuffle=False, verbose=0)
+    for ours, theirs in zip(fitted(params, seed=5), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+# What it says
+
+
+def test_an_epoch_is_a_line_where_there_is_no_terminal(printed):
+    score = r"\d+\.\d{4}"
+    line = (
+        rf"epoch (\d)/6  accuracy {score}  loss {score}  "
+        rf"validation_accuracy {score}  validation_loss {score}  \d+\.\d s"
+    )
+    lines = [re.fullmatch(line, said) for said in printed.splitlines() if said.startswith("epoch ")]
+    assert [matched[1] for matched in lines] == list("123456")
+    assert not re.search("[\b\r\x1b]", printed)
+
+
+@pytest.mark.parametrize(
+    ("validation_loss", "sentence"),
+    [
+        ([0.5], "No overfitting seen: the validation loss was lowest in the last epoch, 1."),
+        ([0.5, 0.4], "No overfitting seen: the validation loss was lowest in the last epoch, 2."),
+        (
+            [0.5, 0.25, 0.3, 0.4],
+            (
+                "Overfitting after epoch 2: the validation loss was lowest there, 0.2500; "
+                "epoch 4, the last, has 0.4000."
+            ),
+        ),
+    ],
+)
+def test_overfitting_is_read_off_the_validation_loss(validation_loss, sentence):
+    assert train.overfitting(validation_loss) == sentence
+
+
+def test_overfitting_is_printed_at_the_end(finished, printed):
+    losses = [float(row["validation_loss"]) for row in history_of(finished)]
+    assert printed.splitlines()[-1] == train.overfitting(losses)
+
+
+def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
+    """Adam moves each weight by about 10 a step: through 14 layers the numbers overflow."""
+    deep = Model(name="mlp", mlp=Mlp(units=[32] * 14, dropout=[0.0] * 14))
+    params = Train(epochs=5, batch_size=4, learning_rate=10.0)
+    with pytest.raises(StageError, match=r"the loss became (nan|inf) in epoch \d: .*learning_rate"):
+        train.main(
+            processed, tmp_path / "models", tmp_path / "reports", 0, params, deep, NO_CHECKPOINTS
+        )
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"layers.txt"}
+
+
+# In a terminal
+
+
+def read_until(pattern: str, terminal: int, seconds: float) -> str:
+    """What appears in the terminal until the pattern does or the program ends."""
+    output, end = b"", time.monotonic() + seconds
+    while not re.search(pattern, output.decode(errors="ignore")):
+        assert time.monotonic() < end, f"no {pattern} in:\n{output.decode(errors='ignore')}"
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                output += os.read(terminal, 1 << 16)
+            except OSError:  # how Linux tells that the program has closed the terminal
+                break
+    return output.decode(errors="ignore")
+
+
+@pytest.fixture(scope="module")
+def session(
+    fresh_project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Project, str, int]]:
+    """A long training as started in a terminal, interrupted in its third epoch."""
+    project = fresh_project.copy(tmp_path_factory.mktemp("session") / "clone")
+    project.edit({"train.epochs": 10_000})
+    write_processed(project.folder / "data" / "processed")
+    terminal, side = pty.openpty()
+    command = ["python", "-m", "stages.run", "train", "data/processed", "models", "reports"]
+    process = subprocess.Popen(
+        command, cwd=project.folder, env=project.environment, stdin=side, stdout=side, stderr=side
+    )
+    os.close(side)
+    try:
+        output = read_until("Epoch 3/", terminal, seconds=60)
+        process.send_signal(signal.SIGINT)
+        output += read_until("(?!)", terminal, seconds=30)
+        yield project, output, process.wait(timeout=30)
+    finally:
+        process.kill()
+        os.close(terminal)
+
+
+def test_a_terminal_shows_a_live_bar(session):
+    _project, output, _code = session
+    assert "Epoch 1/10000" in output
+    assert "━" in output
+    assert re.search("[\b\r]\x1b|\b", output)  # it draws over itself
+    assert "epoch 1/10000" not in output  # the line of logs and pipes
+
+
+def test_tensorflow_sends_no_greeting(session):
+    _project, output, _code = session
+    assert not re.search("absl|oneDNN|I0000|cuda|rebuild TensorFlow", output, re.IGNORECASE)
+    assert output.startswith('Model: "mlp"')
+
+
+def test_the_table_of_layers_has_no_colours_of_the_terminal(session):
+    project, _output, _code = session
+    table = project.read("models/layers.txt")
+    assert "\x1b" not in table
+    assert "Total params" in table
+
+
+def test_an_interrupt_ends_quietly_and_leaves_no_model(session):
+    project, output, code = session
+    assert code == 130
+    assert "Traceback" not in output
+    assert [path.name for path in (project.folder / "models").iterdir()] == ["layers.txt"]
+    assert not (project.folder / "reports" / "validation.json").exists()
