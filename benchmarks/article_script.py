@@ -14,7 +14,7 @@ import numpy as np
 import seaborn as sns
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  # after the choice of its backend
+import matplotlib.pyplot as plt  # after the choice of its backend
 
 
 def read(name: str, header: int) -> np.ndarray:

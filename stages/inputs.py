@@ -29,14 +29,14 @@ def read_inputs(stage: str) -> Inputs:
     pipeline: Any = read_yaml(PIPELINE)
     declared = pipeline["stages"][stage]
     values, catalog = read_yaml(PARAMS), read_yaml(CATALOG)
-    params = {}
+    params: dict[str, Any] = {}
     for entry in declared["params"]:
         keys, place = (
             ([entry], values) if isinstance(entry, str) else (entry[str(CATALOG)], catalog)
         )
         for key in keys:
             name = re.sub(r"\$\{(.+?)\}", lambda match: str(value_at(values, match[1])), key)
-            params[name] = value_at(place, name)
+            params |= leaves(name, value_at(place, name))
     return Inputs(params, {dep: file_state(Path(dep)) for dep in declared["deps"]})
 
 
@@ -45,6 +45,14 @@ def value_at(values: Any, name: str) -> Any:
     for key in name.split("."):
         values = values.get(key) if isinstance(values, dict) else None
     return values
+
+
+def leaves(name: str, value: Any) -> dict[str, Any]:
+    """Each single value of a section by its full key, so that an edit can be named."""
+    if not isinstance(value, dict):
+        return {name: value}
+    parts = (leaves(f"{name}.{key}", below) for key, below in value.items())
+    return {key: single for part in parts for key, single in part.items()}
 
 
 def file_state(path: Path) -> object:

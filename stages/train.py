@@ -11,6 +11,7 @@ from stages.architectures import build
 from stages.batches import Batches
 from stages.checkpoints import Checkpoints
 from stages.files import read_array, replacing, write_array, write_json, write_table
+from stages.optimizers import FusedAdam
 from stages.params import Model, Train
 from stages.progress import EpochLine, StopAtNaN
 from stages.saving import save_model
@@ -75,7 +76,7 @@ def fit(
     Raises StageError if the loss ceases to be a number.
     """
     network.compile(
-        optimizer=keras.optimizers.Adam(train.learning_rate),
+        optimizer=FusedAdam(train.learning_rate),
         loss=keras.losses.CategoricalCrossentropy(),
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_CALL,

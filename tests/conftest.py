@@ -223,3 +223,10 @@ def edited_project(finished_edit: Project, tmp_path: Path) -> Project:
 def project(finished_project: Project, tmp_path: Path) -> Project:
     """A finished project of one's own."""
     return finished_project.copy(tmp_path / "a clone")
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> str:
+    """What the test's row in docs/reliability.md says that the user sees."""
+    text: str = request.node.get_closest_marker("fault").kwargs["seen"]
+    return text

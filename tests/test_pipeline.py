@@ -72,6 +72,7 @@ FILES: dict[str, set[str]] = {
     "architectures": {"train"},
     "batches": {"train"},
     "checkpoints": {"train"},
+    "optimizers": {"train"},
     "progress": {"train"},
     "saving": {"train", "evaluate"},
     "scores": {"train", "evaluate"},

@@ -19,7 +19,7 @@ from stages import StageError
 from stages.architectures import build
 from stages.saving import load_model, save_model
 
-IMAGES, _LABELS = tiny_images(12, seed=5)
+IMAGES, LABELS = tiny_images(12, seed=5)
 
 # First what someone else does with the file: plain Keras, no project on the path. Then the same
 # Python gets the project and saves: another process with another history (Keras' import is slow).
@@ -47,7 +47,7 @@ def trained_network() -> keras.Model:
     """A network whose optimizer has a state."""
     model = network()
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    model.fit(IMAGES, _LABELS, epochs=1, verbose=0)
+    model.fit(IMAGES, LABELS, epochs=1, verbose=0)
     return model
 
 

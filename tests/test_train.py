@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 from conftest import CLASSES, SHAPE, Project, tiny_images
 
-from stages import StageError, train
+from stages import StageError, checkpoints, train
 from stages.architectures import build
 from stages.batches import Batches
 from stages.params import Mlp, Model, Train
@@ -27,9 +28,17 @@ from stages.params import Mlp, Model, Train
 TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
 PARAMS = Train(epochs=6, batch_size=16, learning_rate=0.01)
 MODEL = Model(name="mlp", mlp=Mlp(units=[16, 8], dropout=[0.2, 0.0]))
-NO_CHECKPOINTS = Path("a folder that is not there")  # these runs are too short to write any
+NO_CHECKPOINTS = Path("a folder that is not there")
 OUTPUTS = ["models/layers.txt", "models/model.keras", "reports/history.csv",
            "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_checkpoints() -> Iterator[None]:
+    """No run here writes a checkpoint, however slow the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SECONDS_APART", math.inf)
+        yield
 
 
 def write_processed(folder: Path) -> None:
@@ -157,6 +166,19 @@ def test_another_seed_gives_another_model(processed, finished, tmp_path):
     for name in ("models/model.keras", "reports/history.csv"):
         assert (tmp_path / name).read_bytes() != (finished / name).read_bytes(), name
     assert scores_of(tmp_path)["parameters"] == scores_of(finished)["parameters"]
+
+
+def test_the_seed_shuffles_the_training_images_alone(processed, tmp_path, monkeypatch):
+    seeds: list[int | None] = []
+
+    class Recorded(Batches):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            seeds.append(self.seed)
+
+    monkeypatch.setattr(train, "Batches", Recorded)
+    run(processed, tmp_path, seed=3, params=PARAMS.model_copy(update={"epochs": 1}))
+    assert seeds == [3, None]
 
 
 def test_weights_do_not_depend_on_steps_per_call(monkeypatch):

@@ -1,0 +1,235 @@
+"""Runs that are killed, interrupted, edited or doubled: what is seen, that nothing is lost."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from faults import Started, assert_nothing_lost, outputs, started
+
+fault = partial(pytest.mark.fault, heading="Runs")
+
+GOING_ON = "An interrupted run left a checkpoint: going on after epoch"
+REDONE = "at most 5 s of training, done again"
+TRAIN = ("dvc", "repro", "train")
+
+
+# Training. One project is interrupted in every way, one after the other; the last test lets it end.
+
+
+@pytest.fixture(scope="module")
+def long_project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A training of some seconds that writes a checkpoint of 4 MB after every epoch, not begun."""
+    project = finished_project.copy(tmp_path_factory.mktemp("long") / "clone")
+    module = project.folder / "stages/checkpoints.py"
+    code = module.read_text(encoding="utf-8")
+    assert "SECONDS_APART = 5.0" in code
+    module.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
+    values = {"train.epochs": 60, "train.learning_rate": 0.0001, "model.mlp.units": [512, 512]}
+    project.edit(values)
+    project.commit("A longer training")
+    return project
+
+
+@pytest.fixture(scope="module")
+def interrupted_so_far(long_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return long_project.copy(tmp_path_factory.mktemp("interrupted") / "clone")
+
+
+@pytest.fixture
+def interrupted(interrupted_so_far: Project) -> Iterator[Project]:
+    yield interrupted_so_far
+    interrupted_so_far.git("checkout", "--", "params.yaml")
+
+
+def checkpoints(project: Project) -> set[Path]:
+    return set(project.folder.glob(".dvc/tmp/stages/train/*/epoch-*.npz"))
+
+
+def until_checkpoint(run: Started, project: Project) -> None:
+    """Wait until this run has written a checkpoint: it is in the middle of its training."""
+    before = checkpoints(project)
+    run.until(lambda: checkpoints(project) - before)
+
+
+def stage_process(project: Project) -> int:
+    return int(project.read(".dvc/tmp/stages/train.lock"))
+
+
+def stopped(process: int) -> bool:
+    os.kill(process, signal.SIGSTOP)
+    time.sleep(0.02)  # until it has really stopped
+    return True
+
+
+@fault(done="`kill -9` of all processes in the middle of training", seen=GOING_ON, lost=REDONE)
+def test_a_killed_training_goes_on(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        assert seen not in run.send(signal.SIGKILL)
+    with started(interrupted, *TRAIN) as run:
+        run.until(seen)
+
+
+@fault(
+    done="`kill -9` of the stage in the middle of writing a checkpoint",
+    seen="exited with -9",
+    lost=REDONE,
+)
+def test_a_checkpoint_that_is_being_written_is_no_loss(interrupted: Project, seen: str) -> None:
+    def being_written() -> list[Path]:
+        return list(interrupted.folder.glob(".dvc/tmp/stages/train/*/*.part"))
+
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        process = stage_process(interrupted)
+        run.until(being_written)
+        while stopped(process) and not being_written():  # too late: it was renamed meanwhile
+            os.kill(process, signal.SIGCONT)
+            run.until(being_written)
+        os.kill(process, signal.SIGKILL)
+        assert seen in run.ended()
+    assert being_written()
+    assert len(checkpoints(interrupted)) >= 2
+
+
+@fault(done="Ctrl-C in training", seen="exited with 130", lost=REDONE)
+def test_ctrl_c_in_training(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        output = run.send(signal.SIGINT)
+    assert seen in output
+    assert "Traceback" not in output
+
+
+@fault(done="SIGTERM to the stage in training", seen="exited with -15", lost=REDONE)
+def test_sigterm_in_training(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        os.kill(stage_process(interrupted), signal.SIGTERM)
+        output = run.ended()
+    assert seen in output
+
+
+@fault(done="A second `dvc repro` beside one that trains", seen="is busy, it is being blocked by")
+def test_a_second_run_is_told_of_the_first(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        stopped(stage_process(interrupted))  # else it may end too early
+        output = interrupted.dvc("repro", "train", code=255)
+        assert seen in output
+        os.kill(stage_process(interrupted), signal.SIGCONT)
+        until_checkpoint(run, interrupted)
+
+
+@fault(
+    done="dvc alone killed with `kill -9`, its training left running; then `dvc repro`",
+    seen="this stage runs already, as process",
+    lost=REDONE,
+)
+def test_an_orphaned_training_is_named(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        run.process.kill()
+        run.process.wait()
+        stopped(stage_process(interrupted))  # else it may end too early
+        output = interrupted.dvc("repro", "train", code=255)
+        assert seen in output
+        (orphan,) = re.findall(f"{seen} ([0-9]+)", output)
+        os.kill(stage_process(interrupted), signal.SIGCONT)
+        interrupted.run("kill", orphan)
+
+
+@fault(
+    done="`train.learning_rate` edited after a kill: another training, from its own beginning",
+    seen="epoch 1/60 ",
+)
+def test_another_training_does_not_go_on_from_a_checkpoint(interrupted: Project, seen: str) -> None:
+    interrupted.edit({"train.learning_rate": 0.002})
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        run.until(seen)
+        output = run.send(signal.SIGKILL)
+    assert GOING_ON not in output
+
+
+@fault(
+    done="`train.learning_rate` edited while the training runs",
+    seen="changed while the stage ran: train.learning_rate",
+    lost="nothing: with the edit taken back, the last checkpoint is where it goes on",
+)
+def test_an_edit_while_the_stage_runs_is_not_recorded(interrupted: Project, seen: str) -> None:
+    with started(interrupted, *TRAIN) as run:
+        until_checkpoint(run, interrupted)
+        interrupted.edit({"train.learning_rate": 0.002})
+        assert seen in run.ended()
+    assert interrupted.git("status", "--porcelain", "dvc.lock") == ""
+
+
+def test_after_all_this_the_bytes_are_those_of_an_undisturbed_run(
+    long_project: Project, interrupted: Project, tmp_path: Path
+) -> None:
+    undisturbed = long_project.copy(tmp_path / "clone")
+    undisturbed.dvc("repro", "train")
+    output = interrupted.dvc("repro", "train")
+    assert GOING_ON in output
+    assert outputs(interrupted) == outputs(undisturbed)
+
+
+# The other stages
+
+
+def forget_from(project: Project, stage: str) -> None:
+    """Let DVC know nothing of this stage and of those after it: they must run."""
+    shutil.rmtree(project.folder / ".dvc/cache/runs")
+    known, _, _ = project.read("dvc.lock").partition(f"  {stage}:\n")
+    (project.folder / "dvc.lock").write_text(known, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("stage", "line"),
+    [
+        pytest.param(
+            "evaluate",
+            "test accuracy",
+            marks=fault(
+                done="`kill -9` in the middle of evaluate", seen="Running stage 'evaluate'"
+            ),
+        ),
+        pytest.param(
+            "plots",
+            "samples.png",
+            marks=fault(done="`kill -9` in the middle of a figure", seen="Running stage 'plots'"),
+        ),
+    ],
+)
+def test_a_killed_stage_runs_again(
+    project: Project, finished_project: Project, stage: str, line: str, seen: str
+) -> None:
+    forget_from(project, stage)
+    with started(project, "dvc", "repro") as run:
+        run.until(line)
+        run.send(signal.SIGKILL)
+    assert outputs(project) != outputs(finished_project)
+    assert seen in project.dvc("repro")
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(
+    done="A learning rate far too high: the loss is no number any more",
+    seen="training diverged. Lower train.learning_rate in params.yaml and run again",
+)
+def test_a_training_that_diverges(project: Project, finished_project: Project, seen: str) -> None:
+    values = {
+        "train.learning_rate": 10.0, "train.epochs": 5, "train.batch_size": 4,
+        "model.mlp.units": [32] * 14, "model.mlp.dropout": [0.0] * 14,
+    }  # fmt: skip
+    project.edit(values)
+    assert seen in project.dvc("repro", code=255)
+    assert_nothing_lost(project, finished_project)

@@ -1,0 +1,89 @@
+"""python -m tools.compare [A] [B]: is B better than A, where, and can it be believed?
+
+A and B are Git revisions, DVC experiments or `workspace`. A verdict on two is about two trained
+models. Whether a recipe is better, groups of runs say that differ by seed alone:
+
+    python -m tools.compare --group A1 A2 A3 --group B1 B2 B3
+    python -m tools.compare --group 'plain-*' --group 'wide-*'
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages import StageError
+from stages.files import replacing
+from tools.compare_groups import compare_groups, members
+from tools.compare_page import as_json, as_markdown, show
+from tools.compare_pair import compare_pair
+from tools.predictions import Predictions, read_images, read_predictions
+
+
+def main() -> None:
+    try:
+        compare(arguments(sys.argv[1:]))
+    except (StageError, OSError) as error:
+        sys.exit(f"compare: {error}")
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """Print the page that was asked for, draw the figure if one was."""
+    if asked.group:
+        groups = [members(names) for names in asked.group]
+        predictions = read_predictions([name for group in groups for name in group], asked.split)
+        page = compare_groups(predictions, len(groups[0]), asked.split)
+    else:
+        predictions = read_predictions([asked.a, asked.b], asked.split)
+        page = compare_pair(predictions, asked.split)
+        if asked.figure:
+            draw(predictions, asked.split, asked.figure)
+            page.figure = str(asked.figure)
+    if asked.json:
+        print(as_json(page))
+    elif asked.md:
+        print(as_markdown(page))
+    else:
+        show(page)
+
+
+def draw(predictions: Predictions, split: str, path: Path) -> None:
+    # Imported only if a figure is asked for: matplotlib doubles the run time.
+    from tools.compare_figure import changes  # noqa: PLC0415
+
+    figure = changes(predictions, read_images(predictions, split), split)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=150, format="png")
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", nargs="?", metavar="A", help="default: HEAD")
+    parser.add_argument("b", nargs="?", metavar="B", help="default: workspace")
+    parser.add_argument(
+        "--group", nargs="+", action="append", metavar="RUN", help="twice: the runs of a recipe"
+    )
+    parser.add_argument(
+        "--split", choices=["validation", "test"], default="validation",
+        help="default: validation, by which one chooses; test is for quoting the choice made",
+    )  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--md", action="store_true", help="print Markdown, as for a pull request")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--figure", type=Path, metavar="PATH", help="draw the images fixed and broken as PNG"
+    )
+    asked = parser.parse_args(words)
+    if asked.group and (asked.a or len(asked.group) != 2 or asked.figure):
+        parser.error("--group stands twice, without A, B and --figure")
+    if asked.figure and asked.figure.suffix != ".png":
+        parser.error(f"--figure: expected a name that ends with .png, found {asked.figure}")
+    asked.a, asked.b = asked.a or "HEAD", asked.b or "workspace"
+    return asked
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""A page of sentences and tables about revisions: for the terminal, as Markdown, as JSON."""
+
+import json
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from tools.revisions import Revision, differing
+from tools.statistics import BETTER, SAME, WORSE
+
+Row = dict[str, Any]
+
+NONE = "no evidence"  # what SAME is in a table that shall fit into 80 characters
+STYLES = {BETTER: "bold green", WORSE: "bold red", NONE: "dim", SAME: ""}
+WORDS = {"key", "metric", "class", "run", "verdict", "mistaken for"}  # columns aligned left
+QUOTE = "Test images are to quote a choice by, not to make one: choose by validation images."
+
+
+@dataclass
+class Table:
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclass
+class Page:
+    title: str
+    verdict: str
+    answer: list[str]  # sentences; the verdict's comes first
+    tables: list[Table]
+    notes: list[str]
+    data: Row  # the same for a machine
+    figure: str | None = None  # path of a PNG
+
+    def __post_init__(self) -> None:
+        self.tables = [table for table in self.tables if table.rows]
+        self.notes = [" ".join(note.split()) for note in self.notes]
+
+
+def show(page: Page) -> None:
+    """Print to the terminal."""
+    console = Console(highlight=False)
+    console.print(Text(page.title, style="bold"))
+    for number, sentence in enumerate(page.answer):
+        console.print(Text(sentence, style="" if number else STYLES[page.verdict]))
+    for table in page.tables:
+        drawn = RichTable(
+            title=table.title, title_justify="left", title_style="bold",
+            box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False,
+        )  # fmt: skip
+        for name in table.header:
+            words = name in WORDS
+            drawn.add_column(name, justify="left" if words else "right", no_wrap=not words)
+        for row in table.rows:
+            drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        console.print()
+        console.print(drawn)
+    console.print()
+    for note in page.notes:
+        console.print(Text(note, style="dim"))
+    if page.figure:
+        console.print(Text(f"Figure: {page.figure}"))
+
+
+def as_markdown(page: Page) -> str:
+    first, *others = page.answer
+    lines = [f"### {page.title}", "", f"**{first}**", *others, ""]
+    for table in page.tables:
+        marks = [":--" if name in WORDS else "--:" for name in table.header]
+        rows = [table.header, marks, *table.rows]
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+        lines += [f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in cells), ""]
+    lines += [f"- {note}" for note in page.notes]
+    if page.figure:
+        lines += ["", f"![Images fixed and broken]({page.figure})"]
+    return "\n".join(lines)
+
+
+def as_json(page: Page) -> str:
+    words = {"title": page.title, "verdict": page.verdict, "answer": page.answer}
+    rest = {"notes": page.notes, "figure": page.figure}
+    return json.dumps(words | page.data | rest, indent=2)
+
+
+def what_differs(a: Revision, b: Revision) -> Table:
+    """The params and the code that differ, and the networks' sizes."""
+    params, code = differing(a.params, b.params), differing(a.code, b.code)
+    rows = [[key, shown(a.params.get(key)), shown(b.params.get(key))] for key in params]
+    rows += [[path, *(r.code.get(path, "absent")[:7] for r in (a, b))] for path in code]
+    if a.parameters != b.parameters:
+        rows.append(["(weights of the network)", *(weights(r) for r in (a, b))])
+    return Table("What differs", ["key", "A", "B"], rows)
+
+
+def weights(revision: Revision) -> str:
+    return "absent" if revision.parameters is None else f"{revision.parameters:,}"
+
+
+def differences_of(a: Revision, b: Revision) -> Row:
+    """The same for a machine."""
+    keys = differing(a.params, b.params)
+    return {
+        "params": {key: [a.params.get(key), b.params.get(key)] for key in keys},
+        "code": differing(a.code, b.code),
+        "parameters": [a.parameters, b.parameters],
+    }
+
+
+def common_notes(revisions: list[Revision], split: str) -> list[str]:
+    old = [
+        f"{r.title}: its results are older than {', '.join(r.stale)}; they are judged as they are."
+        for r in revisions
+        if r.stale
+    ]
+    return [*old, QUOTE] if split == "test" else old
+
+
+def interval(row: Row) -> str:
+    """A difference, its interval and its p value, in a sentence."""
+    ends = f"{signed(row['low'])} to {signed(row['high'])}"
+    p = chance(row["p"])
+    p = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
+    return f"{signed(row['difference'])}, 95 % interval {ends}, {p}"
+
+
+def score_table(rows: list[Row]) -> Table:
+    """Metrics: both values, their difference, its interval and p value, and the verdict."""
+    return Table(
+        "Scores",
+        ["metric", "A", "B", "B - A", "95 % interval", "p", "verdict"],
+        [
+            [
+                row["metric"],
+                f"{row['a']:.4f}",
+                f"{row['b']:.4f}",
+                signed(row["difference"]),
+                f"{signed(row['low'])} {signed(row['high'])}",
+                chance(row["p"]),
+                in_short(row["verdict"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def in_short(verdict: str) -> str:
+    return NONE if verdict == SAME else verdict
+
+
+def signed(value: float) -> str:
+    return f"{value:+z.4f}"
+
+
+def chance(p: float | None) -> str:
+    if p is None:
+        return "?"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def shown(value: object) -> str:
+    """A value of params.yaml, shortened to a cell."""
+    if value is None:
+        return "absent"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return shorten(text, 40, placeholder=" ...")

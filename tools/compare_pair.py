@@ -1,0 +1,103 @@
+"""The page about two models: is B better than A, where, and can it be believed?"""
+
+from tools.compare_page import (
+    Page,
+    Table,
+    chance,
+    common_notes,
+    differences_of,
+    in_short,
+    interval,
+    score_table,
+    what_differs,
+)
+from tools.paired import Row, class_rows, metric_rows
+from tools.predictions import Predictions, predictions_path
+from tools.revisions import Revision, differing
+from tools.statistics import SAME
+
+NOTES = [
+    """This is about two trained models; another seed trains others. Whether a recipe is better,
+    only groups of runs can say: --group A1 A2 A3 --group B1 B2 B3.""",
+    """A verdict needs p < 0.05; no evidence is short for no evidence of a difference. p of accuracy
+    and recall: exact McNemar test, recall's corrected for the number of classes (Holm). p of the
+    others and all intervals: paired bootstrap over images.""",
+]
+SAME_BYTES = "The predictions of A and B are the same, bit for bit."
+OTHER_BYTES = """Neither params nor code differ, yet the predictions do: other versions of the
+    libraries, or another type of machine."""
+ONLY_SEED = "Only the seed differs: this is by how much another seed moves the scores."
+
+
+def compare_pair(predictions: Predictions, split: str) -> Page:
+    """The page about two revisions: A, the first, and B."""
+    (a, b), (a_probabilities, b_probabilities), labels = predictions
+    metrics = metric_rows(a_probabilities, b_probabilities, labels)
+    classes = class_rows(a_probabilities, b_probabilities, labels, a.classes)
+    fixed, broken = (sum(row[count] for row in classes) for count in ("fixed", "broken"))
+    same = a.made[predictions_path(split)] == b.made[predictions_path(split)]
+    rest = len(labels) - fixed - broken
+    changes = f"{fixed:,} images fixed, {broken:,} broken; both right or both wrong on {rest:,}."
+    return Page(
+        title=f"B = {b.title} against A = {a.title}, {len(labels):,} {split} images",
+        verdict=metrics[0]["verdict"],
+        answer=[SAME_BYTES] if same else [overall(metrics[0]), changes, where(classes)],
+        tables=[what_differs(a, b)]
+        + ([] if same else [score_table(metrics), class_table(classes)]),
+        notes=([] if same else NOTES + causes(a, b)) + common_notes([a, b], split),
+        data={
+            "split": split,
+            "images": len(labels),
+            "a": {"name": a.name, "commit": a.commit},
+            "b": {"name": b.name, "commit": b.commit},
+            **differences_of(a, b),
+            "fixed": fixed,
+            "broken": broken,
+            "metrics": metrics,
+            "classes": classes,
+        },
+    )
+
+
+def causes(a: Revision, b: Revision) -> list[str]:
+    """What it says of the difference that next to nothing differs between the recipes."""
+    keys = differing(a.params | a.code, b.params | b.code)
+    return [OTHER_BYTES] if not keys else [ONLY_SEED] if keys == ["seed"] else []
+
+
+def overall(accuracy: Row) -> str:
+    same = accuracy["verdict"] == SAME
+    said = f"There is {SAME}" if same else f"B is {accuracy['verdict']} than A"
+    return f"{said}: accuracy {accuracy['a']:.4f} -> {accuracy['b']:.4f}, {interval(accuracy)}."
+
+
+def where(classes: list[Row]) -> str:
+    moved = [f"{row['class']} ({row['verdict']})" for row in classes if row["verdict"] != SAME]
+    if not moved:
+        return "No single class moved by more than chance would move it."
+    return f"Classes that moved by more than chance: {', '.join(moved)}."
+
+
+def class_table(classes: list[Row]) -> Table:
+    return Table(
+        "Recall by class, and the mistake that changed most",
+        ["class", "images", "A", "B", "fixed", "broken", "p", "verdict", "mistaken for"],
+        [
+            [
+                row["class"],
+                f"{row['images']:,}",
+                f"{row['a']:.4f}",
+                f"{row['b']:.4f}",
+                str(row["fixed"]),
+                str(row["broken"]),
+                chance(row["p"]),
+                in_short(row["verdict"]),
+                mistaken(row["largest_change"]),
+            ]
+            for row in classes
+        ],
+    )
+
+
+def mistaken(change: Row | None) -> str:
+    return f"{change['taken_for']}: {change['a']} -> {change['b']}" if change else ""

@@ -1,0 +1,111 @@
+"""Predictions of several revisions on the same images: the arrays behind the hashes of dvc.lock.
+
+A file is read from the workspace or, by its MD5, from DVC's cache.
+"""
+
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stages import StageError
+from tools.cache import cached
+from tools.metrics import Floats, Labels
+from tools.revisions import Revision, content, differing, experiments, git, md5_of, read_revision
+
+
+class Predictions(NamedTuple):
+    """What revisions predict on the same images, in the order in which they were asked for."""
+
+    revisions: list[Revision]
+    probabilities: list[Floats]  # (images, classes) each
+    labels: Labels  # (images,)
+
+
+def read_predictions(names: list[str], split: str) -> Predictions:
+    """Raises StageError if one is missing or if they were not made on the same images."""
+    path = predictions_path(split)
+    labels_path = f"data/processed/y_{split}.npy"
+    revisions = [read_revision(name, path) for name in names]
+    for other in revisions[1:]:
+        refuse_other_images(revisions[0], other, split)
+    first, *others = revisions
+    probabilities, labels = read_arrays(first, [path, labels_path])
+    rest = [read_arrays(revision, [path])[0] for revision in others]
+    return Predictions(revisions, [probabilities, *rest], labels)
+
+
+def predictions_path(split: str) -> str:
+    return f"reports/probabilities_{split}.npy"
+
+
+def read_images(predictions: Predictions, split: str) -> npt.NDArray[np.uint8]:
+    """The images (count, height, width) that the predictions are of."""
+    return read_arrays(predictions.revisions[0], [f"data/processed/x_{split}.npy"])[0]
+
+
+def refuse_other_images(a: Revision, b: Revision, split: str) -> None:
+    paths = [f"data/processed/{array}_{split}.npy" for array in ("x", "y")]
+    different = [path for path in paths if a.made.get(path) != b.made.get(path)]
+    if different:
+        hashes = [
+            f"  {path}: MD5 {a.made.get(path)} in {a.title}, {b.made.get(path)} in {b.title}"
+            for path in different
+        ]
+        causes = [key for key in differing(a.params, b.params) if key.startswith("preprocess.")]
+        keys = ", ".join(causes) or "dataset and preprocess"
+        raise StageError(
+            f"expected predictions on the same {split} images, found different ones:\n"
+            + "\n".join(hashes)
+            + f"\nCompare revisions that agree in {keys}."
+        )
+
+
+def read_arrays(revision: Revision, paths: list[str]) -> list[npt.NDArray[Any]]:
+    """The revision's arrays, each checked against its MD5 in dvc.lock.
+
+    Raises StageError that says how to get those that are missing or are not what they should be.
+    """
+    sources = {
+        path: cached(revision.made[path]) if revision.commit else Path(path) for path in paths
+    }
+    missing = [path for path, source in sources.items() if not source.is_file()]
+    if missing:
+        raise StageError(f"{revision.title}: {', '.join(missing)}: {absence(revision, missing)}")
+    return [checked(revision, path, source) for path, source in sources.items()]
+
+
+def absence(revision: Revision, missing: list[str]) -> str:
+    """That files are missing, and the command that brings them."""
+    paths = " ".join(missing)
+    if revision.commit is None:
+        return f"missing. `dvc pull {paths}` brings it back, `dvc repro` makes it anew."
+    refs = list(experiments("*", f"--points-at={revision.commit}"))
+    if b"remote =" not in (content(revision.commit, ".dvc/config") or b""):
+        # What pulls for many commits asks each one's own config, and not .dvc/config.local.
+        pull = f"git checkout {revision.commit[:7]} && dvc pull {paths} && git checkout -"
+    elif refs:
+        remote = next(iter(git("remote").split()), "origin")
+        pull = f"dvc exp pull {remote} {refs[0].rsplit('/', 1)[1]}"
+    else:
+        pull = f"dvc pull --all-commits {paths}"
+    return (
+        f"not in DVC's cache. `{pull}` fetches it if it was pushed; else "
+        f"`git checkout {revision.commit[:7]}` and `dvc repro` make it anew."
+    )
+
+
+def checked(revision: Revision, path: str, source: Path) -> npt.NDArray[Any]:
+    data = source.read_bytes()
+    if md5_of(data) != revision.made[path]:
+        expected = f"expected MD5 {revision.made[path]} as in dvc.lock, found {md5_of(data)}"
+        if revision.commit is None:
+            raise StageError(f"workspace: {path}: {expected}. `dvc repro` mends it.")
+        mend = absence(revision, [path])
+        raise StageError(
+            f"{revision.title}: {path}: {expected}. Delete {source}; then it is {mend}"
+        )
+    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array

@@ -1,0 +1,107 @@
+"""Is a difference more than chance? Pure functions of counts and arrays.
+
+A difference is B's value less A's throughout. Every test is two-sided.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest, ttest_ind
+
+Floats = npt.NDArray[np.floating[Any]]
+
+LEVEL = 0.05  # a difference is believed if chance alone gives one as large less often than this
+RESAMPLES = 2_000  # enough for two digits of an interval
+BLOCK = 4_000_000  # numbers drawn at once: 32 MB
+
+BETTER, WORSE, SAME = "better", "worse", "no evidence of a difference"
+
+
+class Estimate(NamedTuple):
+    """A difference, its 95 % interval, and how often chance alone gives one as large."""
+
+    difference: float
+    low: float
+    high: float
+    p: float | None  # None if it cannot be said
+
+
+def verdict(difference: float, p: float | None, higher_is_better: bool) -> str:
+    """What is said of B. An undefined p is no evidence."""
+    if difference == 0 or p is None or p >= LEVEL:
+        return SAME
+    return BETTER if (difference > 0) == higher_is_better else WORSE
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """The exact p value of McNemar's test for two classifiers on the same images.
+
+    Of the images on which just one of them is right, `fixed` are B's and `broken` A's: equal
+    accuracy makes each a toss of a fair coin (McNemar, Psychometrika 12, 1947; for classifiers
+    Dietterich, Neural Computation 10, 1998). The exact test never cries wolf more often than
+    LEVEL says. With 10,000 images and 1.2 % of them discordant it does so in 4.0 %, its mid-p
+    variant in 4.9 % (Fagerland, Lydersen, Laake, BMC Medical Research Methodology 13:91, 2013).
+    """
+    return float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrected p values of tests made together: LEVEL bounds the chance of any false alarm.
+
+    S. Holm, A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6, 1979.
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1)
+    return [float(value) for value in adjusted]
+
+
+def resampled_means(
+    columns: Floats, random: np.random.Generator, resamples: int = RESAMPLES
+) -> npt.NDArray[np.float64]:
+    """Means (resamples, columns) over images drawn with replacement from columns (images, columns).
+
+    Both models' columns side by side see the same draws: that makes a bootstrap a paired one.
+    """
+    count = len(columns)
+    narrow = columns.astype(np.float32)
+    rows = max(1, BLOCK // count)
+    means = []
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        drawn = random.integers(count, size=(size, count), dtype=np.int32)
+        drawn += (np.arange(size, dtype=np.int32) * count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        means.append(times.astype(np.float32) @ narrow)
+    return np.concatenate(means).astype(np.float64) / count
+
+
+def bootstrap_estimate(difference: float, resampled: Floats) -> Estimate:
+    """Percentile interval and p value from the differences (resamples,) of resampled images.
+
+    p is the level at which the interval would just reach 0, so that both say the same
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, sections 13.3 and 15.4).
+    """
+    low, high = np.quantile(resampled, [LEVEL / 2, 1 - LEVEL / 2])
+    tail = 1 + min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))
+    return Estimate(difference, float(low), float(high), min(1.0, 2 * tail / (len(resampled) + 1)))
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """Welch's t test of two groups of runs, whose spreads may differ (Biometrika 34, 1947).
+
+    Without any spread within the groups there is nothing to measure chance by: p is None.
+    """
+    difference = float(np.mean(b) - np.mean(a))
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        return Estimate(difference, difference, difference, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # SciPy's, of one group without a spread
+        test = ttest_ind(b, a, equal_var=False)
+    interval = test.confidence_interval(1 - LEVEL)
+    return Estimate(difference, float(interval.low), float(interval.high), float(test.pvalue))
