@@ -65,10 +65,14 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
     [
         pytest.param(
             [cut] * 3, 255,
-            marks=fault(done="The connection closes half-way, each time", seen="IncompleteRead"),
+            marks=fault(
+                done="The connection closes half-way, each time",
+                seen="IncompleteRead(100 bytes read, 3516 more expected)",
+            ),
         ),
         pytest.param(
-            [FLIPPED], 255, marks=fault(done="A bit is flipped", seen="SHA256 hash of downloaded"),
+            [FLIPPED], 255,
+            marks=fault(done="A bit is flipped", seen="does not match the known hash"),
         ),
         pytest.param(
             [HTML], 255,
@@ -129,7 +133,7 @@ def test_no_network(project: Project, finished_project: Project, tmp_path: Path,
     assert_nothing_lost(project, finished_project)
 
 
-@fault(done="`kill -9` in the middle of a download", seen="Running stage 'fetch'")
+@fault(done="`kill -9` in the middle of a download; then `dvc repro`", seen="Running stage 'fetch'")
 def test_a_killed_download(
     project: Project, finished_project: Project, tmp_path: Path, server: Server, seen: str
 ) -> None:

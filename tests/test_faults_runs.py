@@ -62,13 +62,16 @@ def stage_process(project: Project) -> int:
     return int(project.read(".dvc/tmp/stages/train.lock"))
 
 
-def stopped(process: int) -> bool:
+def stop(process: int) -> None:
     os.kill(process, signal.SIGSTOP)
     time.sleep(0.02)  # until it has really stopped
-    return True
 
 
-@fault(done="`kill -9` of all processes in the middle of training", seen=GOING_ON, lost=REDONE)
+@fault(
+    done="`kill -9` of all processes in the middle of training; then `dvc repro`",
+    seen=GOING_ON,
+    lost=REDONE,
+)
 def test_a_killed_training_goes_on(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
@@ -90,9 +93,11 @@ def test_a_checkpoint_that_is_being_written_is_no_loss(interrupted: Project, see
         until_checkpoint(run, interrupted)
         process = stage_process(interrupted)
         run.until(being_written)
-        while stopped(process) and not being_written():  # too late: it was renamed meanwhile
+        stop(process)
+        while not being_written():  # too late: it was renamed meanwhile
             os.kill(process, signal.SIGCONT)
             run.until(being_written)
+            stop(process)
         os.kill(process, signal.SIGKILL)
         assert seen in run.ended()
     assert being_written()
@@ -121,7 +126,7 @@ def test_sigterm_in_training(interrupted: Project, seen: str) -> None:
 def test_a_second_run_is_told_of_the_first(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
-        stopped(stage_process(interrupted))  # else it may end too early
+        stop(stage_process(interrupted))  # else it may end too early
         output = interrupted.dvc("repro", "train", code=255)
         assert seen in output
         os.kill(stage_process(interrupted), signal.SIGCONT)
@@ -138,7 +143,7 @@ def test_an_orphaned_training_is_named(interrupted: Project, seen: str) -> None:
         until_checkpoint(run, interrupted)
         run.process.kill()
         run.process.wait()
-        stopped(stage_process(interrupted))  # else it may end too early
+        stop(stage_process(interrupted))  # else it may end too early
         output = interrupted.dvc("repro", "train", code=255)
         assert seen in output
         (orphan,) = re.findall(f"{seen} ([0-9]+)", output)
@@ -199,13 +204,17 @@ def forget_from(project: Project, stage: str) -> None:
             "evaluate",
             "test accuracy",
             marks=fault(
-                done="`kill -9` in the middle of evaluate", seen="Running stage 'evaluate'"
+                done="`kill -9` in the middle of evaluate; then `dvc repro`",
+                seen="Running stage 'evaluate'",
             ),
         ),
         pytest.param(
             "plots",
             "samples.png",
-            marks=fault(done="`kill -9` in the middle of a figure", seen="Running stage 'plots'"),
+            marks=fault(
+                done="`kill -9` in the middle of a figure; then `dvc repro`",
+                seen="Running stage 'plots'",
+            ),
         ),
     ],
 )

@@ -1,0 +1,76 @@
+"""tools.report: a review's page, the model card, their pictures, and the workflow's steps."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Project
+
+
+def pictures_of(page: str) -> list[str]:
+    return re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
+
+
+def assert_pictures_lie_beside(page: Path) -> None:
+    names = pictures_of(page.read_text(encoding="utf-8"))
+    assert names
+    assert all((page.parent / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> None:
+    edited_project.run("python", "-m", "tools.report")
+    page = edited_project.folder / "report/report.md"
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"\| params.yaml \| train.learning_rate \| 0.001 +\| 0.02 +\|", text)
+    assert re.search(r"\| reports/validation.json \| accuracy +\|", text)
+    assert "95 % interval" in text
+    assert "changes.png" in pictures_of(text)
+    assert_pictures_lie_beside(page)
+
+
+def test_the_card_is_about_the_workspace(project: Project) -> None:
+    project.run("python", "-m", "tools.report", "--card", "--folder", "a card")
+    page = project.folder / "a card/model_card.md"
+    text = page.read_text(encoding="utf-8")
+    test = json.loads(project.read("reports/test.json"))
+    assert f"| accuracy | {test['accuracy']} | {test['accuracy_low']} to" in text
+    assert "Tiny bars" in text
+    assert "| train.batch_size | 16 |" in text
+    assert_pictures_lie_beside(page)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("reports/figures/confused_pairs.png", "confused_pairs.png is missing: `dvc repro`"),
+        ("reports/test.json", "test.json is missing"),
+    ],
+)
+def test_what_is_missing_is_named(project: Project, missing: str, message: str) -> None:
+    (project.folder / missing).unlink()
+    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_the_workflow_reports_the_head_against_the_base(edited_project: Project) -> None:
+    """Its steps but for the set-up, as they stand in the file, on commits of this project."""
+    project = edited_project
+    base = project.git("rev-parse", "HEAD").strip()
+    project.commit("An edit")
+    head = project.git("rev-parse", "HEAD").strip()
+    text = (ROOT / ".github/workflows/review.yml").read_text(encoding="utf-8")
+    for part, commit in (("base", base), ("head", head)):
+        text = text.replace(f"${{{{ github.event.pull_request.{part}.sha }}}}", commit)
+    steps = {step.get("name"): step for step in yaml.safe_load(text)["jobs"]["report"]["steps"]}
+    variables, summary = project.folder.parent / "variables", project.folder.parent / "summary"
+    project.environment |= {"GITHUB_ENV": str(variables), "GITHUB_STEP_SUMMARY": str(summary)}
+    for name in ("Results of the base", "Results of the head", "Report"):
+        if variables.exists():
+            pairs = variables.read_text(encoding="utf-8").split()
+            project.environment |= dict(pair.split("=", 1) for pair in pairs)
+        project.run("bash", "-e", "-c", steps[name]["run"])
+    assert "train.learning_rate" in summary.read_text(encoding="utf-8")
+    assert (project.folder / "report/model_card.md").exists()

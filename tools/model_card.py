@@ -1,0 +1,125 @@
+"""The model card: what someone who is handed the model has to know, from the workspace's files."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.files import read_json
+from stages.params import Dataset, read_sections
+
+REPORTS = Path("reports")
+MOST_CONFUSED = 5
+
+
+def model_card() -> str:
+    """The card as Markdown. Raises StageError if a report is missing or the params are wrong."""
+    sections = read_sections()
+    dataset: Dataset = sections["dataset"]
+    test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
+    layers = Path("models/layers.txt").read_text(encoding="utf-8").strip()
+    lock = YAML(typ="safe", pure=True).load(Path("dvc.lock").read_text(encoding="utf-8"))
+    made = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+    parts = [
+        f"# Model card: {sections['model'].name} for {dataset.title}",
+        "`models/model.keras`, MD5 `" + made["models/model.keras"] + "`. It takes grey images as "
+        "uint8 (count, height, width) and gives a probability for each class; plain Keras opens "
+        "it: `keras.saving.load_model`.",
+        "## Results",
+        results(test, validation),
+        "## Most confused",
+        confused(read_json(REPORTS / "confusion.json")),
+        "![Confusion matrix](confusion_matrix.png)",
+        "## Data",
+        data(dataset, made),
+        "## Network and parameters",
+        f"```\n{layers}\n```",
+        parameters(sections),
+        "## Known limits",
+        limits(dataset, test),
+        "## How to make it again",
+        (
+            "Check out the commit of this card, `make`: the same bytes on the same type of CPU. "
+            "`dvc pull models/model.keras` brings the file itself, where a remote is set."
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def results(test: dict[str, Any], validation: dict[str, Any]) -> str:
+    rows = [
+        (
+            "accuracy",
+            "accuracy",
+            f"{test['accuracy_low']} to {test['accuracy_high']} (95 %, Wilson)",
+        ),
+        ("accuracy without suspect labels", "accuracy_trusted", ""),
+        ("wrongly classified", "error_count", "images"),
+        ("cross-entropy loss", "loss", "nats"),
+        ("macro F1 score", "macro_f1", ""),
+        ("expected calibration error", "calibration_error", "15 bins"),
+    ]
+    lines = [f"| {words} | {test[name]} | {note} |" for words, name, note in rows]
+    return "\n".join(
+        [
+            "| test images | value | |",
+            "|:--|--:|:--|",
+            *lines,
+            "",
+            (
+                f"Chosen by validation images: accuracy {validation.get('accuracy', 'none')}, "
+                f"loss {validation.get('loss', 'none')}."
+            ),
+        ]
+    )
+
+
+def confused(rows: list[dict[str, Any]]) -> str:
+    """The pairs of classes that were taken for each other most often, on the test images."""
+    wrong = [row for row in rows if row["actual"] != row["predicted"] and row["count"]]
+    most = sorted(wrong, key=lambda row: -row["count"])[:MOST_CONFUSED]
+    pairs = [f"- {row['actual']} as {row['predicted']}: {row['count']} times" for row in most]
+    return "\n".join(pairs) or "No test image was wrongly classified."
+
+
+def data(dataset: Dataset, made: dict[str, str]) -> str:
+    files = [f"| {file.name} | {file.size:,} | `{file.sha256}` |" for _, file in dataset.files]
+    arrays = [f"`{path}` {md5}" for path, md5 in made.items() if path.startswith("data/processed")]
+    return "\n".join(
+        [
+            f"{dataset.title}. Licence: {dataset.licence}. {dataset.citation}",
+            "",
+            "| file | bytes | SHA-256 |",
+            "|:--|--:|:--|",
+            *files,
+            "",
+            "Made from them (MD5): " + ", ".join(arrays) + ".",
+        ]
+    )
+
+
+def parameters(sections: dict[str, Any]) -> str:
+    model = sections["model"]
+    chosen = {
+        "seed": sections["seed"],
+        **{f"preprocess.{key}": value for key, value in sections["preprocess"]},
+        **{f"train.{key}": value for key, value in sections["train"]},
+        **{f"model.{model.name}.{key}": value for key, value in model.chosen},
+    }
+    rows = [f"| {key} | {value} |" for key, value in chosen.items()]
+    return "\n".join(["| parameter | value |", "|:--|:--|", *rows])
+
+
+def limits(dataset: Dataset, test: dict[str, Any]) -> str:
+    classes = ", ".join(dataset.classes)
+    off = f"{test['calibration_error']:.1%}"
+    return f"""\
+- It gives one of its {len(dataset.classes)} classes ({classes}) to any image, also to one of
+  something else.
+- Images have to look like those of {dataset.title}: same size, centring and contrast. It was not
+  tried on others.
+- {len(dataset.suspect_test_labels)} test labels are suspected to be wrong.
+- Its probabilities are off by {off} on average (calibration error): look at that before you set a
+  threshold by them.
+- The scores are one training's. Another seed moves the accuracy by about as much as its interval is
+  wide."""

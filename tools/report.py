@@ -1,0 +1,94 @@
+"""python -m tools.report [A]: the workspace against revision A (default HEAD), for a review.
+
+Writes report.md with its pictures beside it into --folder: what differs in params and metrics,
+what compare says of it, the figures. With --card, model_card.md about the workspace's model.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stages import StageError
+from stages.files import replacing
+from tools.compare import draw
+from tools.compare_page import as_markdown
+from tools.compare_pair import compare_pair
+from tools.model_card import model_card
+from tools.predictions import read_predictions
+
+FIGURES = Path("reports/figures")
+SHOWN = ("training_curves", "confusion_matrix", "confused_pairs", "wrong_predictions")
+
+
+def main() -> None:
+    asked = arguments(sys.argv[1:])
+    try:
+        if asked.card:
+            path = write(asked.folder, "model_card.md", model_card())
+        else:
+            path = write(asked.folder, "report.md", review(asked.a, asked.folder))
+    except (StageError, OSError) as error:
+        sys.exit(f"report: {error}")
+    print(f"wrote {path}")
+
+
+def review(revision: str, folder: Path) -> str:
+    """The workspace against `revision` as Markdown; compare's figure goes into `folder`."""
+    predictions = read_predictions([revision, "workspace"], "validation")
+    page = compare_pair(predictions, "validation")
+    draw(predictions, "validation", folder / "changes.png")
+    page.figure = "changes.png"
+    parts = [
+        f"# The workspace against {revision}",
+        as_markdown(page),
+        "## Parameters",
+        dvc("params", "diff", "--md", revision) or "None differs.",
+        "## Metrics",
+        dvc("metrics", "diff", "--md", revision) or "None differs.",
+        "## Figures of the workspace",
+        pictures(),
+    ]
+    return "\n\n".join(parts)
+
+
+def dvc(*arguments: str) -> str:
+    """What a dvc command prints. Raises StageError with its complaint if it fails."""
+    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StageError(f"dvc {' '.join(arguments)} failed: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def pictures() -> str:
+    return "\n\n".join(f"![{name.replace('_', ' ')}]({name}.png)" for name in SHOWN)
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """The text and the figures that it shows into `folder`; the text's path."""
+    for shown in SHOWN:
+        source = FIGURES / f"{shown}.png"
+        if not source.is_file():
+            raise StageError(f"{source} is missing: `dvc repro` draws it")
+        with source.open("rb") as figure, replacing(folder / source.name) as target:
+            shutil.copyfileobj(figure, target)
+    with replacing(folder / name) as file:
+        file.write(f"{text}\n".encode())
+    return folder / name
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", nargs="?", metavar="A", default="HEAD", help="default: HEAD")
+    parser.add_argument("--card", action="store_true", help="write the model card instead")
+    parser.add_argument("--folder", type=Path, default=Path("report"), help="default: report")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main()
