@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,23 @@ def test_set_up_says_in_one_line_what_is_missing(
     output = Project(ROOT, {"PATH": str(tmp_path)}).run("sh", "tools/make_venv.sh", code=1)
     assert message in output
     assert len(output.splitlines()) == 1
+
+
+def test_a_queued_experiment_runs_and_becomes_a_branch(project: Project) -> None:
+    project.dvc("exp", "run", "--queue", "--name", "later", "-S", "train.epochs=2")
+    project.dvc("queue", "start")
+    project.dvc("queue", "logs", "later", "--follow")
+    wait_for("Success", lambda: project.dvc("queue", "status"))
+    assert project.git("status", "--porcelain") == ""
+    project.dvc("exp", "apply", "later")
+    assert "epochs: 2" in project.read("params.yaml")
+    project.dvc("exp", "branch", "later", "two-epochs")
+    assert "epochs: 2" in project.git("show", "two-epochs:params.yaml")
+
+
+def wait_for(text: str, shown: Callable[[], str], seconds: float = 60) -> None:
+    """Until a command shows that text: a worker in the background needs its time."""
+    end = time.monotonic() + seconds
+    while text not in (output := shown()):
+        assert time.monotonic() < end, output
+        time.sleep(0.5)

@@ -1,5 +1,6 @@
 """The plots page as a browser without a network shows it."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -66,7 +67,9 @@ def browser() -> str:
     for name in BROWSERS:
         if path := shutil.which(name):
             return path
-    pytest.fail(
+    # CI installs one, so there a missing browser is a defect; elsewhere it is the user's choice.
+    refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+    refuse(
         f"expected one of {', '.join(BROWSERS)} on the PATH, to look at the plots page with; "
         "found none. Debian: apt-get install chromium-headless-shell"
     )
@@ -208,7 +211,11 @@ def test_a_machine_without_a_browser_learns_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="apt-get install chromium-headless-shell"):
+        browser()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium-headless-shell"):
         browser()
 
 

@@ -257,10 +257,10 @@ def test_an_epoch_is_a_line_where_there_is_no_terminal(printed):
         ([0.5], "No overfitting seen: the validation loss was lowest in the last epoch, 1."),
         ([0.5, 0.4], "No overfitting seen: the validation loss was lowest in the last epoch, 2."),
         (
-            [0.5, 0.25, 0.3, 0.4],
+            [0.5, 0.25, 0.4],
             (
                 "Overfitting after epoch 2: the validation loss was lowest there, 0.2500; "
-                "epoch 4, the last, has 0.4000."
+                "epoch 3, the last, has 0.4000."
             ),
         ),
     ],
