@@ -23,8 +23,8 @@ def held(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip()
             raise StageError(
-                f"this stage runs already, as process {holder} (perhaps left by a killed dvc). "
-                f"Wait until it ends, or end it with `kill {holder}`; then `dvc repro` again."
+                f"this stage runs already, as process {holder}. Wait for the dvc that started it; "
+                f"if that was killed, `kill {holder}`, then `dvc repro`; a training goes on."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

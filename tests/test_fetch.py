@@ -131,13 +131,13 @@ def folder(path: Path, content: bytes = CONTENT, suffix: str = "") -> str:
 
 
 def cut(handler: Handler) -> None:
-    """Promise the whole and send the half."""
+    """Promise the whole and send its start."""
     handler.reply(200, CONTENT[:100], **{"content-length": str(len(CONTENT))})
     handler.close_connection = True
 
 
 def stalled(handler: Handler) -> None:
-    """Send the half, then nothing."""
+    """Send the start, then nothing."""
     handler.reply(200, CONTENT[:100], **{"content-length": str(len(CONTENT))})
     handler.server.over.wait(5)
     handler.close_connection = True

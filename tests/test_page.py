@@ -69,7 +69,7 @@ def browser() -> str:
             return path
     # CI installs one, so there a missing browser is a defect; elsewhere it is the user's choice.
     refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-    refuse(
+    return refuse(
         f"expected one of {', '.join(BROWSERS)} on the PATH, to look at the plots page with; "
         "found none. Debian: apt-get install chromium-headless-shell"
     )
