@@ -157,7 +157,7 @@ def checked(kind: type[Checked], values: object, path: Path) -> Checked:
 def described(kind: Any, error: Any) -> str:
     """One problem in words: its place in the file, what is expected there, what was found."""
     place = ".".join(map(str, error["loc"])) or "the file"
-    found = reprlib.repr(error["input"])
+    found = shown(error["input"])
     match error["type"]:
         case "missing":
             return f"{place}: missing; add it"
@@ -167,6 +167,14 @@ def described(kind: Any, error: Any) -> str:
             return f"{place}: {error['ctx']['error']}"
     message = error["msg"].replace("Input should", "should")
     return f"{place}: {message}, found {found}"
+
+
+def shown(value: object) -> str:
+    """A value in short; Python refuses to write a number of thousands of digits."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of too many digits"
 
 
 def allowed_keys(kind: Any, place: tuple[str | int, ...]) -> str:

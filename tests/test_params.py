@@ -512,3 +512,10 @@ def test_the_command_has_a_line_for_a_file_that_cannot_be_opened(tmp_path):
     done = check(tmp_path)
     assert done.returncode == 1
     assert done.stderr == "[Errno 21] Is a directory: 'params.yaml'\n"
+
+
+def test_a_number_of_thousands_of_digits_is_refused(tmp_path):
+    """Python refuses to write it in a message, so a message must do without."""
+    text = TEXT.replace("seed: 0 ", f"seed: 0x{'f' * 5000} ", 1)
+    assert text != TEXT
+    assert "seed: " in refusal(tmp_path, text)

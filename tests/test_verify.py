@@ -1,0 +1,45 @@
+"""tools.verify beside what the tests of faults try: versions, and damage in the workspace."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from tools import verify
+
+
+def test_each_wrong_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(
+        "numpy==0.0.1 \\\n    --hash=sha256:00\n"
+        "no-such-package==1.0 \\\n    --hash=sha256:00\n"
+        "elsewhere==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(verify, "REQUIREMENTS", requirements)
+    numpy, absent = verify.wrong_versions()
+    assert numpy.startswith("numpy: expected ==0.0.1, found ")
+    assert absent == "no-such-package: expected ==1.0, found none: `make`"
+
+
+def test_this_environment_is_as_locked() -> None:
+    assert list(verify.wrong_versions()) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["models/model.keras", "data/raw/train_labels.idx", "reports/test.json"]
+)
+def test_a_damaged_output_is_named_with_its_cure(project: Project, path: str) -> None:
+    damaged = project.folder / path
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    output = project.run("python", "-m", "tools.verify", code=1)
+    assert output.splitlines()[0].startswith(f"{path}: not what dvc.lock says: `dvc checkout")
+    assert output.splitlines()[1:] == ["1 problem found"]
+
+
+def test_a_missing_output_is_named(project: Project) -> None:
+    (project.folder / "models/model.keras").unlink()
+    output = project.run("python", "-m", "tools.verify", code=1)
+    assert "models/model.keras: missing from the workspace: `dvc checkout`" in output
