@@ -19,7 +19,7 @@ test: .venv/installed-dev setup
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest --numprocesses auto --dist loadscope
 
 # A path of this machine, so it stands in the file that Git ignores. DVC's default site cache is
 # a folder that every user of the machine can write to (CVE-2025-69872).
