@@ -27,6 +27,8 @@ class Inputs(NamedTuple):
 def read_inputs(stage: str) -> Inputs:
     """The present state of all that dvc.yaml declares as an input of the stage."""
     pipeline: Any = read_yaml(PIPELINE)
+    if stage not in pipeline["stages"]:
+        raise StageError(f"no such stage; {PIPELINE} has {', '.join(pipeline['stages'])}")
     declared = pipeline["stages"][stage]
     values, catalog = read_yaml(PARAMS), read_yaml(CATALOG)
     params: dict[str, Any] = {}

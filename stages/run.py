@@ -66,6 +66,8 @@ def quiet_import() -> Iterator[None]:
 def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without GPU is no error
     os.environ["KERAS_BACKEND"] = "tensorflow"  # a user's ~/.keras/keras.json may name another
+    if len(sys.argv) == 1:
+        sys.exit("expected: python -m stages.run STAGE PATH ..., as in dvc.yaml")
     stage, *paths = sys.argv[1:]
     try:
         run(stage, paths)

@@ -33,9 +33,10 @@ BYTES_OF_A_WEIGHT = 4
 def save_model(model: keras.Model, path: Path) -> None:
     """Write `model` without its optimizer as a .keras file that has the same bytes each time.
 
-    Keras puts the moment of saving and memory addresses into the file; both are replaced.
+    Keras puts the moment of saving into the file, and memory addresses into the configuration of
+    a model that was built; one that is made from its configuration has none, and no optimizer.
     """
-    bare = model.__class__.from_config(model.get_config())  # drops what compile() added
+    bare = model.__class__.from_config(model.get_config())
     bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder) / path.name
@@ -44,18 +45,9 @@ def save_model(model: keras.Model, path: Path) -> None:
             members = {name: archive.read(name) for name in MEMBERS}
     metadata = json.loads(members[METADATA]) | {"date_saved": DATE}
     members[METADATA] = json.dumps(metadata).encode()
-    members[CONFIG] = json.dumps(without_addresses(json.loads(members[CONFIG]))).encode()
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's date is the earliest, too
-
-
-def without_addresses(config: Any) -> Any:
-    """The configuration without the entries shared_object_id, which are addresses in memory."""
-    if isinstance(config, dict):
-        kept = config.keys() - {"shared_object_id"}
-        return {key: without_addresses(value) for key, value in config.items() if key in kept}
-    return [without_addresses(value) for value in config] if isinstance(config, list) else config
 
 
 def load_model(path: Path) -> keras.Model:

@@ -175,3 +175,13 @@ def test_a_failing_import_gives_stderr_back(capfd):
 def test_last_words_before_an_abort_are_heard(clone):
     add_stage(clone, "pass", head="import os; os.write(2, b'fatal: why\\n'); os.abort()")
     assert "fatal: why" in run_small(clone, "a", "b", code=-signal.SIGABRT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((), "expected: python -m stages.run STAGE PATH"), (("nonsense",), "no such stage; dvc.yaml")],
+)
+def test_a_wrong_call_is_one_line(fresh_project, arguments, message):
+    output = fresh_project.run("python", "-m", "stages.run", *arguments, code=1)
+    assert message in output
+    assert len(output.splitlines()) == 1
