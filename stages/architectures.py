@@ -10,24 +10,76 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
+from stages import StageError
+
 
 def build(name: str, image_shape: tuple[int, ...], classes: int, **block: object) -> keras.Model:
     """The network `name` for images of (height, width) with the arguments of its block."""
     images = keras.Input(image_shape, dtype="uint8", name="images")
-    return keras.Model(images, ARCHITECTURES[name](images, classes, **block), name=name)
+    x = layers.Rescaling(1 / 255, name="scale")(images)
+    x = ARCHITECTURES[name](x, **block)
+    # In float32 whatever the precision: bfloat16 has three digits.
+    probabilities = layers.Dense(
+        classes, activation="softmax", dtype="float32", name="probabilities"
+    )
+    return keras.Model(images, probabilities(x), name=name)
 
 
 def mlp(
-    images: keras.KerasTensor, classes: int, units: list[int], dropout: list[float]
+    x: keras.KerasTensor, units: list[int], dropout: list[float], batch_normalization: bool
 ) -> keras.KerasTensor:
     """Fully connected layers with ReLU, each followed by its dropout."""
-    x = layers.Rescaling(1 / 255, name="scale")(images)
     x = layers.Flatten(name="flatten")(x)
     for number, (width, share) in enumerate(zip(units, dropout, strict=True), start=1):
-        x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
+        if batch_normalization:
+            x = layers.Dense(width, use_bias=False, name=f"dense_{number}")(x)
+            x = layers.BatchNormalization(name=f"normalization_{number}")(x)
+            x = layers.ReLU(name=f"relu_{number}")(x)
+        else:
+            x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
         if share:
             x = layers.Dropout(share, name=f"dropout_{number}")(x)
-    return layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return x
 
 
-ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp}
+def cnn(
+    x: keras.KerasTensor,
+    filters: list[int],
+    kernels: list[int],
+    strides: list[int],
+    dropout: float,
+    batch_normalization: bool,
+) -> keras.KerasTensor:
+    """Convolutions with ReLU; a layer with a stride is padded, others trim the image's border."""
+    x = layers.Reshape((*x.shape[1:], 1), name="grey")(x)
+    rows = enumerate(zip(filters, kernels, strides, strict=True), start=1)
+    for number, (width, kernel, stride) in rows:
+        padding = "same" if stride > 1 else "valid"
+        if padding == "valid" and kernel > min(x.shape[1:3]):
+            raise StageError(
+                f"model.cnn: the layers before leave {x.shape[1]} x {x.shape[2]} pixels of an "
+                f"image to layer {number} with a kernel of {kernel}: give fewer or smaller ones"
+            )
+        x = layers.Conv2D(
+            width, kernel, stride, padding, use_bias=not batch_normalization, name=f"conv_{number}"
+        )(x)
+        if batch_normalization:
+            x = layers.BatchNormalization(name=f"normalization_{number}")(x)
+        x = layers.ReLU(name=f"relu_{number}")(x)
+        if dropout and (stride > 1 or number == len(filters)):
+            x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
+    return layers.Flatten(name="flatten")(x)
+
+
+ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp, "cnn": cnn}
+
+
+def average(networks: list[keras.Model]) -> keras.Model:
+    """One network that gives the mean of the networks' probabilities; a single one as it is."""
+    if len(networks) == 1:
+        return networks[0]
+    images = keras.Input(networks[0].input.shape[1:], dtype="uint8", name="images")
+    for number, network in enumerate(networks, start=1):
+        network.name = f"member_{number}"
+    members = [network(images) for network in networks]
+    return keras.Model(images, layers.Average(name="probabilities")(members), name="ensemble")

@@ -1,42 +1,86 @@
 """The training input: batches of images and one-hot labels, in an order of its own each epoch."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
+
+from stages.augmentation import draw, resample
+from stages.params import Augmentation
 
 Bytes = npt.NDArray[np.uint8]
+Part = tuple[Bytes, Bytes]  # images (count, height, width) and labels (count,)
+
+AT_ONCE = 2  # batches that are made at the same time
+AHEAD = 4  # batches that wait for the network
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Images and one-hot labels, a batch at a time; with a seed, in a new order each epoch.
 
-    The order is a function of (seed, epoch) alone, so that any epoch can be repeated. The
-    arrays may be mapped from files larger than memory: only a batch's rows are read.
+    Order and augmentation are functions of (seed, epoch) alone, so that any epoch can be
+    repeated. `parts` follow each other as if they were one; their arrays may be mapped from files
+    larger than memory: only a batch's rows are read.
     """
 
     def __init__(
-        self, images: Bytes, labels: Bytes, classes: int, batch_size: int, seed: int | None = None
+        self,
+        parts: Sequence[Part],
+        classes: int,
+        batch_size: int,
+        seed: int | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
-        super().__init__()
-        self.images, self.labels = images, labels
+        self.parts = parts
         self.classes, self.batch_size, self.seed = classes, batch_size, seed
-        self.epoch = 0  # of the next order
-        self.order = np.arange(len(images))
+        self.augmentation = augmentation if augmentation and augmentation.on else None
+        self.starts = np.cumsum([0, *(len(labels) for _, labels in parts)])
+        self.shape = parts[0][0].shape[1:]  # of an image
+        self.start_epoch(0)
 
     def __len__(self) -> int:
-        return math.ceil(len(self.images) / self.batch_size)
+        return math.ceil(int(self.starts[-1]) / self.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[Bytes, npt.NDArray[np.float32]]:
-        start = number * self.batch_size
-        rows = self.order[start : start + self.batch_size]
-        one_hot = np.zeros((len(rows), self.classes), np.float32)
-        one_hot[np.arange(len(rows)), self.labels[rows]] = 1
-        return np.asarray(self.images[rows]), one_hot
-
-    def on_epoch_begin(self) -> None:
+    def start_epoch(self, epoch: int) -> None:
+        """Make this the epoch of which the data set gives the batches; the first one is 0."""
+        self.epoch = epoch
+        self.order = np.arange(self.starts[-1])
         if self.seed is not None:
-            draws = np.random.Philox(key=[self.seed, self.epoch]).random_raw(len(self.images))
+            draws = np.random.Philox(key=[self.seed, epoch]).random_raw(len(self.order))
             self.order = np.argsort(draws, kind="stable")
-        self.epoch += 1
+
+    def dataset(self) -> tf.data.Dataset:
+        """The batches of one epoch as TensorFlow reads them: uint8 images, float32 labels."""
+        numbers = tf.data.Dataset.range(len(self))
+        return numbers.map(self.load, AT_ONCE, deterministic=True).prefetch(AHEAD)
+
+    def load(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = tf.numpy_function(self.read, [number], [tf.uint8, tf.float32])
+        images = tf.ensure_shape(images, (None, *self.shape))
+        return images, tf.ensure_shape(labels, (None, self.classes))
+
+    def read(self, number: int) -> tuple[Bytes, npt.NDArray[np.float32]]:
+        """A batch of the epoch: images, augmented, and one-hot labels."""
+        rows = self.order[number * self.batch_size :][: self.batch_size]
+        images, labels = (self.gathered(kind, rows) for kind in (0, 1))
+        if self.augmentation and self.seed is not None:
+            key = [self.seed, (self.epoch + 1) << 32 | int(number)]  # none of the orders' keys
+            random = np.random.Generator(np.random.Philox(key=key))
+            chance = draw(random, len(rows), self.shape, self.augmentation)
+            images = resample(images, *chance).numpy()
+        return images, np.eye(self.classes, dtype=np.float32)[labels]
+
+    def gathered(self, kind: int, rows: npt.NDArray[Any]) -> Bytes:
+        """These rows of the parts' images (kind 0) or labels (1)."""
+        first = self.parts[0][kind]
+        if len(self.parts) == 1:
+            return np.asarray(first[rows])
+        part_of = np.searchsorted(self.starts, rows, side="right") - 1
+        result = np.empty((len(rows), *first.shape[1:]), np.uint8)
+        for number, part in enumerate(self.parts):
+            mine = part_of == number
+            result[mine] = part[kind][rows[mine] - self.starts[number]]
+        return result

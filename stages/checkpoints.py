@@ -25,7 +25,8 @@ KEPT = 2  # the newest, and one more for the case that it is torn
 class Checkpoints(keras.callbacks.Callback):
     """Writes a checkpoint after an epoch, at most every five seconds, into `folder`.
 
-    Stands after `history` among the callbacks, which must have the epoch's row by then.
+    After the last epoch it always does, so that an ensemble's finished members are kept. Stands
+    after `history` among the callbacks, which must have the epoch's row by then.
     """
 
     def __init__(self, folder: Path, history: keras.callbacks.History) -> None:
@@ -49,7 +50,8 @@ class Checkpoints(keras.callbacks.Callback):
         return 0
 
     def on_epoch_end(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
-        if time.monotonic() - self.written < SECONDS_APART:
+        last = epoch + 1 == self.params["epochs"]
+        if time.monotonic() - self.written < SECONDS_APART and not last:
             return
         write(
             self.folder / f"epoch-{epoch + 1:05}.npz", epoch + 1, self.history.history, self.model

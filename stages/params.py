@@ -19,8 +19,10 @@ PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 
 Checked = TypeVar("Checked")
+Block = TypeVar("Block")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy and Keras take
 Share = Annotated[float, Field(ge=0, lt=1)]
+Layers = Annotated[list[Annotated[int, Field(ge=1, le=16_384)]], Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -29,29 +31,74 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class Augmentation(Section):
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    translation: Annotated[float, Field(ge=0, le=1000)]
+    zoom: Share
+    shear: Share
+    elastic: Annotated[float, Field(ge=0, le=1000)]
+    flip: bool
+
+    @property
+    def on(self) -> bool:
+        return any(value for _, value in self)
+
+
 class Train(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
-
-
-class Mlp(Section):
-    units: Annotated[list[Annotated[int, Field(ge=1, le=16_384)]], Field(min_length=1)]
-    dropout: list[Share]
+    schedule: Literal["constant", "cosine"]
+    warmup: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
+    precision: Literal["float32", "mixed_bfloat16"]
+    members: Annotated[int, Field(ge=1, le=100)]
+    refit: bool
+    augmentation: Augmentation
 
     @model_validator(mode="after")
-    def one_dropout_a_layer(self) -> Self:
-        if len(self.dropout) != len(self.units):
-            raise ValueError(
-                f"dropout has {len(self.dropout)} values for {len(self.units)} layers of units: "
-                "give one a layer, 0.0 for none"
-            )
+    def warmup_within_training(self) -> Self:
+        if self.warmup >= self.epochs:
+            raise ValueError(f"warmup takes {self.warmup} of {self.epochs} epochs: shorten it")
         return self
 
 
+class Mlp(Section):
+    units: Layers
+    dropout: list[Share]
+    batch_normalization: bool
+
+    @model_validator(mode="after")
+    def one_value_a_layer(self) -> Self:
+        return one_each(self, "units", "dropout")
+
+
+class Cnn(Section):
+    filters: Layers
+    kernels: Annotated[list[Annotated[int, Field(ge=1, le=31)]], Field(min_length=1)]
+    strides: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1)]
+    dropout: Share
+    batch_normalization: bool
+
+    @model_validator(mode="after")
+    def one_value_a_layer(self) -> Self:
+        return one_each(self, "filters", "kernels", "strides")
+
+
+def one_each(block: Block, first: str, *others: str) -> Block:
+    """Refuse lists of a network that do not have one value for each of its layers."""
+    expected = len(getattr(block, first))
+    for other in others:
+        found = len(getattr(block, other))
+        if found != expected:
+            raise ValueError(f"{other} has {found} values for {expected} {first}: give one to each")
+    return block
+
+
 class Model(Section):
-    name: Literal["mlp"]
+    name: Literal["mlp", "cnn"]
     mlp: Mlp
+    cnn: Cnn
 
     @property
     def chosen(self) -> Section:

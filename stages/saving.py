@@ -23,8 +23,8 @@ METADATA, CONFIG, WEIGHTS = MEMBERS = ("metadata.json", "config.json", "model.we
 # What a configuration may name: the layers that stages/architectures.py builds, and their parts.
 CLASSES = {
     "Functional", "InputLayer", "__keras_tensor__", "DTypePolicy",
-    "Rescaling", "Flatten", "Dense", "Dropout",
-    "GlorotUniform", "Zeros",
+    "Rescaling", "Flatten", "Reshape", "Dense", "Conv2D", "BatchNormalization", "ReLU", "Dropout",
+    "Average", "GlorotUniform", "Zeros", "Ones",
 }  # fmt: skip
 MODULES = {None, "keras", "keras.layers", "keras.initializers", "keras.src.models.functional"}
 BYTES_OF_A_WEIGHT = 4

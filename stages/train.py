@@ -1,22 +1,18 @@
 """train: fit the chosen network to the training images, judge it by the validation images."""
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from stages import scores
-from stages.architectures import build
-from stages.batches import Batches
-from stages.checkpoints import Checkpoints
+from stages.architectures import average, build
+from stages.batches import Part
 from stages.files import read_array, replacing, write_array, write_json, write_table
-from stages.optimizers import FusedAdam
+from stages.fitting import fit
 from stages.params import Model, Train
-from stages.progress import EpochLine, StopAtNaN
 from stages.saving import save_model
-
-STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
 
 
 def main(
@@ -28,32 +24,27 @@ def main(
     model: Model,
     scratch: Path,
 ) -> None:
-    names = ("x_train", "y_train", "x_validation", "y_validation")
-    x_train, y_train, x_validation, y_validation = (
-        read_array(processed / f"{name}.npy") for name in names
-    )
-    classes = 1 + int(max(y_train.max(), y_validation.max()))
-    keras.utils.set_random_seed(seed)
-    network = build(model.name, x_train.shape[1:], classes, **dict(model.chosen))
-    write_layers(network, models / "layers.txt")
-    history = fit(
-        network,
-        Batches(x_train, y_train, classes, train.batch_size, seed),
-        Batches(x_validation, y_validation, classes, 1000),
-        train,
-        scratch,
-    )
-    print(overfitting(history["validation_loss"]))
-    write_table(reports / "history.csv", history)
-    probabilities = network.predict(x_validation, batch_size=1000, verbose=0)
-    write_array(reports / "probabilities_validation.npy", probabilities)
-    metrics = {
-        "accuracy": scores.accuracy(probabilities, y_validation),
-        "loss": scores.loss(probabilities, y_validation),
-        "parameters": network.count_params(),
-    }
-    write_json(reports / "validation.json", metrics)
-    save_model(network, models / "model.keras")
+    training, validation = (read_part(processed, split) for split in ("train", "validation"))
+    judge = None if train.refit else validation
+    parts = [training] if judge else [training, validation]
+    shape, classes = training[0].shape[1:], 1 + int(max(training[1].max(), validation[1].max()))
+    make = partial(build, model.name, shape, classes, **dict(model.chosen))
+    write_layers(make(), models / "layers.txt")
+    networks, histories = [], []
+    for member in range(train.members):
+        if train.members > 1:
+            print(f"Member {member + 1} of {train.members}")
+        network, history = fit(make, parts, judge, seed + member, train, scratch / str(member))
+        networks.append(network)
+        histories.append(history)
+    write_history(histories, reports / "history.csv")
+    result = average(networks)
+    write_scores(result, judge, reports)
+    save_model(result, models / "model.keras")
+
+
+def read_part(processed: Path, split: str) -> Part:
+    return read_array(processed / f"x_{split}.npy"), read_array(processed / f"y_{split}.npy")
 
 
 def write_layers(network: keras.Model, path: Path) -> None:
@@ -66,40 +57,31 @@ def write_layers(network: keras.Model, path: Path) -> None:
         file.write(f"{table}\n".encode())
 
 
-def fit(
-    network: keras.Model, training: Batches, validation: Batches, train: Train, scratch: Path
-) -> dict[str, list[float]]:
-    """Compile and train, from the last checkpoint in `scratch` if an earlier run left one.
+def write_history(histories: list[dict[str, list[float]]], path: Path) -> None:
+    """A row an epoch, means over the members; say what it tells of overfitting."""
+    columns = {
+        name: np.mean([history[name] for history in histories], axis=0).round(5).tolist()
+        for name in histories[0]
+    }
+    epochs = range(1, len(columns["loss"]) + 1)
+    write_table(path, {"epoch": epochs, **columns})
+    if "validation_loss" in columns:
+        print(overfitting(columns["validation_loss"]))
+    else:
+        print("The validation images were trained on, too (train.refit): nothing judges it here.")
 
-    Returns a column for the epoch and one for each score. Training scores are means over the
-    epoch while the weights change and dropout is on; validation scores are taken after it.
-    Raises StageError if the loss ceases to be a number.
-    """
-    network.compile(
-        optimizer=FusedAdam(train.learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_CALL,
-        jit_compile=False,  # several times slower on CPUs
-    )
-    history = keras.callbacks.History()
-    checkpoints = Checkpoints(scratch, history)
-    training.epoch = checkpoints.restore(network)
-    if training.epoch:
-        print(f"An interrupted run left a checkpoint: going on after epoch {training.epoch}")
-    live = sys.stdout.isatty()
-    network.fit(
-        training,
-        initial_epoch=training.epoch,
-        epochs=train.epochs,
-        shuffle=False,  # Batches does; Keras would reorder batches by Python's random state
-        validation_data=validation,
-        callbacks=[history, StopAtNaN(), checkpoints] + ([] if live else [EpochLine()]),
-        verbose=1 if live else 0,
-    )
-    columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
-    rounded = {name: [round(value, 5) for value in columns[name]] for name in sorted(columns)}
-    return {"epoch": list(range(1, train.epochs + 1)), **rounded}
+
+def write_scores(network: keras.Model, validation: Part | None, reports: Path) -> None:
+    """Probabilities and scores on the validation images; without these, no row and no score."""
+    scored: dict[str, float] = {}
+    probabilities = np.zeros((0, network.output.shape[1]), np.float32)
+    if validation:
+        images, labels = validation
+        probabilities = network.predict(images, batch_size=1000, verbose=0)
+        scored["accuracy"] = scores.accuracy(probabilities, labels)
+        scored["loss"] = scores.loss(probabilities, labels)
+    write_array(reports / "probabilities_validation.npy", probabilities)
+    write_json(reports / "validation.json", {**scored, "parameters": network.count_params()})
 
 
 def overfitting(validation_loss: list[float]) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
+from stages.params import Augmentation, Cnn, Mlp, Model, Train
+
 ROOT = Path(__file__).parent.parent
 CLASSES = ["left", "middle", "right"]
 SHAPE = (12, 10)  # height and width: not square, so that no stage can mix them up
@@ -22,8 +24,38 @@ TINY_PARAMS = {
     "train.epochs": 1,
     "train.batch_size": 16,
     "model.mlp.units": [8, 4],
+    "model.cnn.filters": [4, 8],
+    "model.cnn.kernels": [3, 3],
+    "model.cnn.strides": [1, 2],
     "plots.resolution": 40,
 }
+
+NO_AUGMENTATION = {
+    "rotation": 0, "translation": 0, "zoom": 0.0, "shear": 0.0, "elastic": 0.0, "flip": False,
+}  # fmt: skip
+
+
+def augmentation(**options: object) -> Augmentation:
+    return Augmentation(**(NO_AUGMENTATION | options))
+
+
+def training(**options: object) -> Train:
+    """The section train as shipped, but short; with these options."""
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
+    return Train(**(shipped | {"epochs": 3, "batch_size": 16, "learning_rate": 0.01} | options))
+
+
+def tiny_model(name: str, **block: object) -> Model:
+    """The section model with small networks; `block` changes the chosen one's."""
+    blocks = {
+        "mlp": {"units": [16, 8], "dropout": [0.2, 0.0], "batch_normalization": False},
+        "cnn": {
+            "filters": [4, 8], "kernels": [3, 3], "strides": [1, 2],
+            "dropout": 0.2, "batch_normalization": True,
+        },
+    }  # fmt: skip
+    blocks[name] |= block
+    return Model(name=name, mlp=Mlp(**blocks["mlp"]), cnn=Cnn(**blocks["cnn"]))
 
 
 def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,8 @@ IMAGES, LABELS = tiny_images(60, seed=1)
 
 def weights_after_training(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
     keras.utils.set_random_seed(0)
-    network = build("mlp", SHAPE, len(CLASSES), units=[16, 8], dropout=[0.2, 0.0])
+    block = {"units": [16, 8], "dropout": [0.2, 0.0], "batch_normalization": False}
+    network = build("mlp", SHAPE, len(CLASSES), **block)
     network.compile(optimizer, loss="sparse_categorical_crossentropy", jit_compile=False)
     network.fit(IMAGES, LABELS, batch_size=16, epochs=10, shuffle=False, verbose=0)
     return network.get_weights()

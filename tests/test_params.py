@@ -22,6 +22,7 @@ PARAMS = ROOT / "params.yaml"
 CATALOG = ROOT / "data" / "catalog.yaml"
 TEXT = PARAMS.read_text(encoding="utf-8")
 VALUES = yaml.safe_load(TEXT)
+MLP, CNN = VALUES["model"]["mlp"], VALUES["model"]["cnn"]
 
 
 def set_value(values: dict[str, Any], key: str, value: object) -> dict[str, Any]:
@@ -128,8 +129,19 @@ def test_sections_cannot_be_changed():
         ("preprocess.validation_fraction", 0.001),
         ("preprocess.split", "stratified"),
         ("preprocess.split", "random"),
-        ("model.mlp", {"units": [1], "dropout": [0.0]}),
-        ("model.mlp", {"units": [16_384] * 3, "dropout": [0, 0.999, 0.5]}),
+        ("train.schedule", "cosine"),
+        ("train.warmup", 19.9),
+        ("train.label_smoothing", 0.5),
+        ("train.precision", "mixed_bfloat16"),
+        ("train.members", 100),
+        ("train.refit", True),
+        ("train.augmentation.rotation", 180),
+        ("train.augmentation.zoom", 0.999),
+        ("train.augmentation.flip", True),
+        ("model.name", "cnn"),
+        ("model.mlp", {"units": [1], "dropout": [0.0], "batch_normalization": True}),
+        ("model.mlp", MLP | {"units": [16_384] * 3, "dropout": [0, 0.999, 0.5]}),
+        ("model.cnn", CNN | {"filters": [1], "kernels": [31], "strides": [8]}),
         ("plots.resolution", 30),
     ],
 )
@@ -174,7 +186,21 @@ def test_values_up_to_the_limits_are_accepted(tmp_path, key, value):
         ("preprocess.split", "head", "'tail', 'stratified' or 'random'"),
         ("preprocess.split", "Tail", "'tail', 'stratified' or 'random'"),
         ("preprocess.split_seed", -1, "greater than or equal to 0"),
-        ("model.name", "perceptron", "'mlp'"),
+        ("train.schedule", "linear", "'constant' or 'cosine'"),
+        ("train.warmup", -1, "greater than or equal to 0"),
+        ("train.label_smoothing", 0.6, "less than or equal to 0.5"),
+        ("train.precision", "float16", "'float32' or 'mixed_bfloat16'"),
+        ("train.members", 0, "greater than or equal to 1"),
+        ("train.members", 101, "less than or equal to 100"),
+        ("train.refit", "true", "valid boolean"),
+        ("train.augmentation.rotation", 181, "less than or equal to 180"),
+        ("train.augmentation.rotation", -1, "greater than or equal to 0"),
+        ("train.augmentation.translation", -1, "greater than or equal to 0"),
+        ("train.augmentation.zoom", 1.0, "less than 1"),
+        ("train.augmentation.shear", 1.0, "less than 1"),
+        ("train.augmentation.elastic", math.nan, "finite number"),
+        ("train.augmentation.flip", 1, "valid boolean"),
+        ("model.name", "perceptron", "'mlp' or 'cnn'"),
         ("model.mlp.units", 512, "valid list"),
         ("plots.resolution", 29, "greater than or equal to 30"),
         ("plots.resolution", 1201, "less than or equal to 1200"),
@@ -193,24 +219,39 @@ def test_a_wrong_value_is_named_with_its_place_and_what_is_allowed(tmp_path, key
 @pytest.mark.parametrize(
     ("block", "place"),
     [
-        ({"units": [8, 0], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
-        ({"units": [8, 16_385], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
-        ({"units": ["8"], "dropout": [0.0]}, "model.mlp.units.0"),
-        ({"units": [], "dropout": []}, "model.mlp.units"),
-        ({"units": [8], "dropout": [1.0]}, "model.mlp.dropout.0"),
-        ({"units": [8], "dropout": [-0.1]}, "model.mlp.dropout.0"),
-        ({"units": [8], "dropout": [math.nan]}, "model.mlp.dropout.0"),
+        (MLP | {"units": [8, 0], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
+        (MLP | {"units": [8, 16_385], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
+        (MLP | {"units": ["8"], "dropout": [0.0]}, "model.mlp.units.0"),
+        (MLP | {"units": [], "dropout": []}, "model.mlp.units"),
+        (MLP | {"units": [8], "dropout": [1.0]}, "model.mlp.dropout.0"),
+        (MLP | {"units": [8], "dropout": [-0.1]}, "model.mlp.dropout.0"),
+        (MLP | {"units": [8], "dropout": [math.nan]}, "model.mlp.dropout.0"),
+        (CNN | {"kernels": [0, *CNN["kernels"][1:]]}, "model.cnn.kernels.0"),
+        (CNN | {"strides": [9, *CNN["strides"][1:]]}, "model.cnn.strides.0"),
     ],
 )
 def test_a_wrong_value_in_a_list_is_named_with_its_place(tmp_path, block, place):
-    assert problem(tmp_path, set_value(VALUES, "model.mlp", block)).startswith(f"{place}: ")
+    network = ".".join(place.split(".")[:2])
+    assert problem(tmp_path, set_value(VALUES, network, block)).startswith(f"{place}: ")
 
 
 @pytest.mark.parametrize("dropout", [[], [0.1], [0.1, 0.2, 0.3]])
 def test_each_layer_of_units_needs_its_dropout(tmp_path, dropout):
-    block = {"units": [8, 4], "dropout": dropout}
+    block = MLP | {"units": [8, 4], "dropout": dropout}
     line = problem(tmp_path, set_value(VALUES, "model.mlp", block))
-    assert line.startswith(f"model.mlp: dropout has {len(dropout)} values for 2 layers of units")
+    assert line.startswith(f"model.mlp: dropout has {len(dropout)} values for 2 units: give one")
+
+
+@pytest.mark.parametrize("key", ["kernels", "strides"])
+def test_each_layer_of_filters_needs_its_kernel_and_its_stride(tmp_path, key):
+    line = problem(tmp_path, set_value(VALUES, "model.cnn", CNN | {key: [1]}))
+    assert line.startswith(f"model.cnn: {key} has 1 values for {len(CNN['filters'])} filters")
+
+
+@pytest.mark.parametrize("epochs", [20, 25])
+def test_a_warmup_ends_before_the_training_does(tmp_path, epochs):
+    line = problem(tmp_path, set_value(VALUES, "train.warmup", epochs))
+    assert line == f"train: warmup takes {epochs}.0 of 20 epochs: shorten it"
 
 
 @pytest.mark.parametrize("number", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
@@ -249,7 +290,9 @@ def test_every_problem_is_in_one_message(tmp_path):
     [
         ("sead", VALUES),
         ("train.epoch", VALUES["train"]),
-        ("model.cnn", VALUES["model"]),
+        ("train.augmentation.noise", VALUES["train"]["augmentation"]),
+        ("model.rnn", VALUES["model"]),
+        ("model.cnn.padding", VALUES["model"]["cnn"]),
         ("model.mlp.activation", VALUES["model"]["mlp"]),
     ],
 )

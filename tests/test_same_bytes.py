@@ -3,20 +3,48 @@
 from pathlib import Path
 
 import pytest
-from conftest import Project, project_environment
+import yaml
+from conftest import ROOT, Project, project_environment
 from faults import outputs, started
 
 # What a training can be made of: each option that could draw by chance or keep a state.
 OPTIONS: dict[str, dict[str, object]] = {
-    "the network with dropout": {},
-    "the network without dropout": {"model.mlp.dropout": [0.0, 0.0]},
-}
+    "mlp": {},
+    "mlp without dropout": {"model.mlp.dropout": [0.0, 0.0]},
+    "cnn, augmentation, label smoothing, refit": {
+        "model.name": "cnn",
+        "train.augmentation": {
+            "rotation": 10, "translation": 1, "zoom": 0.1, "shear": 0.1, "elastic": 0.5,
+            "flip": True,
+        },
+        "train.label_smoothing": 0.1,
+        "train.refit": True,
+    },
+    "ensemble, batch normalisation, schedule, bfloat16": {
+        "model.mlp.batch_normalization": True,
+        "train.members": 2,
+        "train.schedule": "cosine",
+        "train.warmup": 1,
+        "train.precision": "mixed_bfloat16",
+    },
+}  # fmt: skip
 
 
 def fresh_clone(project: Project, folder: Path, tiny_folder: Path) -> Project:
     clone = Project(folder / "a clone", project_environment(folder / "home", tiny_folder))
     project.git("clone", "--quiet", ".", str(clone.folder))
     return clone
+
+
+def test_every_option_of_the_training_is_among_them() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    tried = {key for options in OPTIONS.values() for key in options}
+    assert {f"train.{key}" for key in values["train"]} - tried == {
+        "train.epochs", "train.batch_size", "train.learning_rate",
+    }  # fmt: skip
+    assert {options.get("model.name", "mlp") for options in OPTIONS.values()} == (
+        values["model"].keys() - {"name"}
+    )
 
 
 @pytest.mark.parametrize("values", OPTIONS.values(), ids=OPTIONS)

@@ -16,7 +16,7 @@ import pytest
 from conftest import CLASSES, ROOT, SHAPE, tiny_images
 
 from stages import StageError
-from stages.architectures import build
+from stages.architectures import average, build
 from stages.saving import load_model, save_model
 
 IMAGES, LABELS = tiny_images(12, seed=5)
@@ -40,7 +40,17 @@ save_model(network(), Path("saved.keras"))
 
 def network() -> keras.Model:
     keras.utils.set_random_seed(3)
-    return build("mlp", SHAPE, len(CLASSES), units=[8, 4], dropout=[0.2, 0.0])
+    block = {"units": [8, 4], "dropout": [0.2, 0.0], "batch_normalization": False}
+    return build("mlp", SHAPE, len(CLASSES), **block)
+
+
+def ensemble() -> keras.Model:
+    """A network with every kind of layer that the project has."""
+    block = {
+        "filters": [4, 8], "kernels": [3, 3], "strides": [1, 2],
+        "dropout": 0.2, "batch_normalization": True,
+    }  # fmt: skip
+    return average([build("cnn", SHAPE, len(CLASSES), **block), network()])
 
 
 def trained_network() -> keras.Model:
@@ -83,6 +93,16 @@ def test_a_saved_model_can_be_saved_again_in_the_same_bytes(tmp_path):
     save_model(network(), tmp_path / "once.keras")
     save_model(load_model(tmp_path / "once.keras"), tmp_path / "again.keras")
     assert (tmp_path / "once.keras").read_bytes() == (tmp_path / "again.keras").read_bytes()
+
+
+def test_every_layer_of_the_project_may_be_loaded(tmp_path):
+    keras.utils.set_random_seed(3)
+    model = ensemble()
+    save_model(model, tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "model.keras").predict(IMAGES, verbose=0),
+        model.predict(IMAGES, verbose=0),
+    )
 
 
 def test_other_weights_are_other_bytes(tmp_path):

@@ -4,41 +4,35 @@ import contextlib
 import csv
 import io
 import json
-import math
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, SHAPE, Project, tiny_images
+from conftest import CLASSES, SHAPE, Project, augmentation, tiny_images, tiny_model, training
 
-from stages import StageError, checkpoints, train
+from stages import StageError, train
 from stages.architectures import build
 from stages.batches import Batches
-from stages.params import Mlp, Model, Train
+from stages.files import read_table
+from stages.fitting import fit, learning_rate
+from stages.params import Model, Train
 
 TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
-PARAMS = Train(epochs=6, batch_size=16, learning_rate=0.01)
-MODEL = Model(name="mlp", mlp=Mlp(units=[16, 8], dropout=[0.2, 0.0]))
-NO_CHECKPOINTS = Path("a folder that is not there")
+PARAMS = training(epochs=6)
+MODEL = tiny_model("mlp")
 OUTPUTS = ["models/layers.txt", "models/model.keras", "reports/history.csv",
            "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_checkpoints() -> Iterator[None]:
-    """No run here writes a checkpoint, however slow the machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "SECONDS_APART", math.inf)
-        yield
 
 
 def write_processed(folder: Path) -> None:
@@ -56,9 +50,13 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(processed: Path, folder: Path, *, seed: int = 0, params: Train = PARAMS) -> Path:
+def run(
+    processed: Path, folder: Path, *, seed: int = 0, params: Train = PARAMS, model: Model = MODEL
+) -> Path:
+    """Run the stage; as stages/run.py does, remove its checkpoints."""
     scratch = folder / "scratch"
-    train.main(processed, folder / "models", folder / "reports", seed, params, MODEL, scratch)
+    train.main(processed, folder / "models", folder / "reports", seed, params, model, scratch)
+    shutil.rmtree(scratch)
     return folder
 
 
@@ -91,14 +89,12 @@ def scores_of(folder: Path) -> dict[str, float]:
     return json.loads((folder / "reports" / "validation.json").read_text(encoding="utf-8"))
 
 
-def fitted(params: Train, seed: int = 0, batch_size: int = 16) -> list[np.ndarray]:
-    """The weights after the stage's `fit`."""
-    keras.utils.set_random_seed(seed)
-    network = build("mlp", SHAPE, len(CLASSES), units=[16, 8], dropout=[0.2, 0.0])
-    training = Batches(*TRAIN, len(CLASSES), batch_size, seed)
-    validation = Batches(*VALIDATION, len(CLASSES), 1000)
-    train.fit(network, training, validation, params, NO_CHECKPOINTS)
-    return network.get_weights()
+def fitted(
+    params: Train, folder: Path, seed: int = 0, model: Model = MODEL
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """A network after the stage's `fit`, and its history."""
+    make = partial(build, model.name, SHAPE, len(CLASSES), **dict(model.chosen))
+    return fit(make, [TRAIN], VALIDATION, seed, params, folder)
 
 
 # What it writes
@@ -176,47 +172,25 @@ def test_the_seed_shuffles_the_training_images_alone(processed, tmp_path, monkey
             super().__init__(*args)
             seeds.append(self.seed)
 
-    monkeypatch.setattr(train, "Batches", Recorded)
-    run(processed, tmp_path, seed=3, params=PARAMS.model_copy(update={"epochs": 1}))
-    assert seeds == [3, None]
+    monkeypatch.setattr("stages.fitting.Batches", Recorded)
+    run(processed, tmp_path, seed=3, params=training(epochs=1))
+    assert sorted(seeds, key=str) == [3, None]
 
 
-def test_weights_do_not_depend_on_steps_per_call(monkeypatch):
+def test_weights_do_not_depend_on_steps_per_call(monkeypatch, tmp_path):
     """With batches of one there are 60 steps an epoch: a whole call of 50 and a part of one."""
-    params = Train(epochs=2, batch_size=1, learning_rate=0.01)
-    as_shipped = fitted(params, batch_size=1)
+    params = training(epochs=2, batch_size=1)
+    as_shipped, _ = fitted(params, tmp_path / "as shipped")
     for steps in (1, 7):
-        monkeypatch.setattr(train, "STEPS_PER_CALL", steps)
-        for shipped, other in zip(as_shipped, fitted(params, batch_size=1), strict=True):
+        monkeypatch.setattr("stages.fitting.STEPS_PER_CALL", steps)
+        network, _ = fitted(params, tmp_path / str(steps))
+        for shipped, other in zip(as_shipped.get_weights(), network.get_weights(), strict=True):
             np.testing.assert_array_equal(shipped, other)
 
 
-def test_keras_takes_the_batches_in_their_order():
-    """An epoch is a function of (seed, epoch) only if Keras does not reorder its batches."""
-    asked: list[int] = []
-
-    class Recorded(Batches):
-        def on_epoch_begin(self) -> None:
-            super().on_epoch_begin()
-            if self.epoch == 1:
-                asked.clear()  # Keras has looked at some batches for their types
-
-        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-            asked.append(number)
-            return super().__getitem__(number)
-
-    network = build("mlp", SHAPE, len(CLASSES), units=[4], dropout=[0.0])
-    validation = Batches(*VALIDATION, len(CLASSES), 1000)
-    params = Train(epochs=3, batch_size=6, learning_rate=0.01)
-    train.fit(
-        network, Recorded(*TRAIN, len(CLASSES), 6, seed=0), validation, params, NO_CHECKPOINTS
-    )
-    assert asked == [*range(10)] * 3
-
-
-def test_it_is_what_plain_keras_does():
+def test_it_is_what_plain_keras_does(tmp_path):
     """The article's way: float32 images of 0 to 1, one-hot labels, Adam, cross-entropy."""
-    params = Train(epochs=3, batch_size=16, learning_rate=0.001)
+    params = training(epochs=3, learning_rate=0.001)
     images, labels = TRAIN[0].astype(np.float32) / 255, np.eye(3, dtype=np.float32)[TRAIN[1]]
     keras.utils.set_random_seed(5)
     plain = keras.Sequential([
@@ -228,13 +202,107 @@ def test_it_is_what_plain_keras_does():
         keras.layers.Dense(3, activation="softmax"),
     ])  # fmt: skip
     plain.compile(keras.optimizers.Adam(params.learning_rate), "categorical_crossentropy")
-    batches = Batches(*TRAIN, 3, 16, seed=5)
-    for _ in range(params.epochs):
-        batches.on_epoch_begin()
+    batches = Batches([TRAIN], 3, 16, seed=5)
+    for epoch in range(params.epochs):
+        batches.start_epoch(epoch)
         rows = batches.order
         plain.fit(images[rows], labels[rows], batch_size=16, shuffle=False, verbose=0)
-    for ours, theirs in zip(fitted(params, seed=5), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    ours, _ = fitted(params, tmp_path, seed=5)
+    for one, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+# The options
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_every_option_together_trains_each_network(processed, tmp_path, name):
+    params = training(
+        epochs=8, schedule="cosine", warmup=1, label_smoothing=0.1, members=2,
+        precision="mixed_bfloat16", augmentation=augmentation(translation=1, elastic=0.3),
+    )  # fmt: skip
+    model = tiny_model(name, batch_normalization=True)
+    folder = run(processed, tmp_path, params=params, model=model)
+    saved = keras.saving.load_model(folder / "models/model.keras")
+    probabilities = np.load(folder / "reports/probabilities_validation.npy")
+    np.testing.assert_allclose(probabilities, saved.predict(VALIDATION[0], verbose=0), atol=1e-6)
+    assert "bfloat16" not in json.dumps(saved.get_config())
+    assert keras.config.dtype_policy().name == "float32"
+    assert scores_of(folder)["accuracy"] > 0.6
+
+
+def test_an_ensemble_averages_networks_of_following_seeds(processed, tmp_path):
+    params = training(epochs=2)
+    three = params.model_copy(update={"members": 3})
+    ensemble = run(processed, tmp_path / "ensemble", seed=4, params=three)
+    singles = [run(processed, tmp_path / str(n), seed=4 + n, params=params) for n in range(3)]
+    name = "reports/probabilities_validation.npy"
+    mean = np.mean([np.load(folder / name) for folder in singles], axis=0)
+    np.testing.assert_allclose(np.load(ensemble / name), mean, atol=1e-6)
+    histories = [read_table(folder / "reports/history.csv") for folder in singles]
+    for column, values in read_table(ensemble / "reports/history.csv").items():
+        np.testing.assert_allclose(values, np.mean([h[column] for h in histories], 0), atol=1e-5)
+    assert scores_of(ensemble)["parameters"] == 3 * scores_of(singles[0])["parameters"]
+
+
+def test_refit_trains_on_validation_images_and_scores_nothing(processed, tmp_path, capsys):
+    folder = run(processed, tmp_path, params=training(epochs=2, refit=True))
+    assert list(history_of(folder)[0]) == ["epoch", "accuracy", "loss"]
+    assert list(scores_of(folder)) == ["parameters"]
+    assert np.load(folder / "reports/probabilities_validation.npy").shape == (0, len(CLASSES))
+    assert "nothing judges it here" in capsys.readouterr().out
+    other = run(processed, tmp_path / "without", params=training(epochs=2))
+    model = "models/model.keras"
+    assert (folder / model).read_bytes() != (other / model).read_bytes()
+
+
+def rates(**options: object) -> list[float]:
+    """The learning rate of each weight update, two an epoch."""
+    params = training(learning_rate=0.01, **options)
+    schedule = learning_rate(params, steps_an_epoch=2)
+    steps = range(2 * params.epochs)
+    return [float(schedule(n)) if callable(schedule) else schedule for n in steps]
+
+
+def test_the_schedule():
+    constant = rates(epochs=2)
+    np.testing.assert_allclose(constant, [0.01] * 4)
+    warm = rates(epochs=4, warmup=2)
+    np.testing.assert_allclose(warm, [0, 0.0025, 0.005, 0.0075, *[0.01] * 4])
+    cosine = rates(epochs=4, schedule="cosine")
+    np.testing.assert_allclose(cosine, 0.005 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-5)
+    both = rates(epochs=4, schedule="cosine", warmup=2)
+    np.testing.assert_allclose(both[:4], [0, 0.0025, 0.005, 0.0075])
+    np.testing.assert_allclose(both[4:], 0.005 * (1 + np.cos(np.pi * np.arange(4) / 4)), rtol=1e-5)
+
+
+def test_the_schedule_is_the_optimizers(tmp_path, monkeypatch):
+    """With a rate of 0 from the first step on, nothing moves."""
+    monkeypatch.setattr("stages.fitting.learning_rate", lambda *_: keras.optimizers.schedules
+                        .PiecewiseConstantDecay([1], [0.0, 0.0]))  # fmt: skip
+    network, _ = fitted(training(epochs=1), tmp_path)
+    keras.utils.set_random_seed(0)
+    untrained = build("mlp", SHAPE, len(CLASSES), **dict(MODEL.chosen))
+    for one, other in zip(network.get_weights(), untrained.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_label_smoothing_is_in_the_loss_that_is_trained_for(tmp_path):
+    _, sharp = fitted(training(), tmp_path / "sharp")
+    _, smooth = fitted(training(label_smoothing=0.3), tmp_path / "smooth")
+    assert smooth["loss"][-1] > sharp["loss"][-1]
+    least = -(0.8 * np.log(0.8) + 0.2 * np.log(0.1))  # of targets 0.8, 0.1, 0.1
+    assert min(smooth["validation_loss"]) > least
+
+
+def test_a_cpu_without_bfloat16_is_named(processed, tmp_path, capsys, monkeypatch):
+    (tmp_path / "cpuinfo").write_text("flags : fpu sse2 avx2 avx512f\n")
+    monkeypatch.setattr("stages.layers.CPU", tmp_path / "cpuinfo")
+    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
+    assert "train.precision: this CPU has no arithmetic for bfloat16" in capsys.readouterr().out
+    (tmp_path / "cpuinfo").write_text("flags : fpu avx512f avx512_bf16\n")
+    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
+    assert "this CPU has no arithmetic" not in capsys.readouterr().out
 
 
 # What it says
@@ -276,12 +344,10 @@ def test_overfitting_is_printed_at_the_end(finished, printed):
 
 def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
     """Adam moves each weight by about 10 a step: through 14 layers the numbers overflow."""
-    deep = Model(name="mlp", mlp=Mlp(units=[32] * 14, dropout=[0.0] * 14))
-    params = Train(epochs=5, batch_size=4, learning_rate=10.0)
+    deep = tiny_model("mlp", units=[32] * 14, dropout=[0.0] * 14)
+    params = training(epochs=5, batch_size=4, learning_rate=10.0)
     with pytest.raises(StageError, match=r"the loss became (nan|inf) in epoch \d: .*learning_rate"):
-        train.main(
-            processed, tmp_path / "models", tmp_path / "reports", 0, params, deep, NO_CHECKPOINTS
-        )
+        run(processed, tmp_path, params=params, model=deep)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"layers.txt"}
 
 
