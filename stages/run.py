@@ -9,6 +9,7 @@ import importlib
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,9 @@ def quiet_import() -> Iterator[None]:
 
 
 def main() -> None:
+    # Ctrl-C ends the process at once, as `kill` does, and loses as little: an exception could be
+    # raised where Python drops it (a finalizer), or leave TensorFlow's threads without Python.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without GPU is no error
     os.environ["KERAS_BACKEND"] = "tensorflow"  # a user's ~/.keras/keras.json may name another
     if len(sys.argv) == 1:
@@ -82,8 +86,6 @@ def main() -> None:
         sys.exit(f"{stage}: {error}")
     except OSError as error:
         sys.exit(f"{stage}: {error}. Make room or access there, then `dvc repro` again.")
-    except KeyboardInterrupt:
-        sys.exit(130)  # what a shell reports for Ctrl-C
 
 
 if __name__ == "__main__":
