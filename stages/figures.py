@@ -65,7 +65,7 @@ def class_distribution(labels: Integers, classes: list[str], class_axis: str) ->
 
 
 def training_curves(history: Columns) -> Figure:
-    """Accuracy and loss by epoch, of the training and of the validation images."""
+    """Accuracy and loss by epoch, of the training and, if held out, the validation images."""
     figure = new_figure(12, 5)
     for axes, score in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         name = score.capitalize()
@@ -73,9 +73,10 @@ def training_curves(history: Columns) -> Figure:
             (score, "Train", TRAIN),
             (f"validation_{score}", "Validation", VALIDATION),
         ]:
-            axes.plot(
-                history["epoch"], history[column], ".-", color=colour, label=f"{split} {name}"
-            )
+            if column in history:
+                axes.plot(
+                    history["epoch"], history[column], ".-", color=colour, label=f"{split} {name}"
+                )
         axes.set(title=f"{name} Curve", xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)

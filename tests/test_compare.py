@@ -361,6 +361,15 @@ def test_other_images_are_refused(compared: Project) -> None:
     assert "agree in preprocess.split" in output
 
 
+def test_validation_images_that_were_trained_on_judge_nothing(own: Project) -> None:
+    own.edit({"train.refit": True})
+    own.dvc("repro")
+    output = own.run("python", "-m", "tools.compare", code=1)
+    assert "compare: workspace: expected validation images that were held out" in output
+    assert "train.refit: true" in output
+    own.run("python", "-m", "tools.compare", "--split", "test")
+
+
 def test_an_unknown_name(compared: Project) -> None:
     output = compare(compared, "nope", code=1)
     assert "nope: expected a Git revision" in output

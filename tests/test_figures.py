@@ -136,6 +136,13 @@ def test_the_training_curves_have_two_panels_with_legends():
     assert [axes.get_ylabel() for axes in figure.axes] == ["Accuracy", "Loss"]
 
 
+def test_without_validation_images_the_curves_are_those_of_the_training():
+    trained_on_all = {key: HISTORY[key] for key in ("epoch", "accuracy", "loss")}
+    for axes in figures.training_curves(trained_on_all).axes:
+        (line,) = axes.lines
+        assert line.get_label().startswith("Train ")
+
+
 def test_the_training_curves_show_each_column_by_epoch():
     lines = [line for axes in figures.training_curves(HISTORY).axes for line in axes.lines]
     columns = ["accuracy", "validation_accuracy", "loss", "validation_loss"]

@@ -38,6 +38,7 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
     assert f"| accuracy | {test['accuracy']} | {test['accuracy_low']} to" in text
     assert "Tiny bars" in text
     assert "| train.batch_size | 16 |" in text
+    assert "| train.augmentation.flip | False |" in text
     assert_pictures_lie_beside(page)
 
 

@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from stages.files import read_json
 from stages.params import Dataset, read_sections
+from tools.revisions import flat
 
 REPORTS = Path("reports")
 MOST_CONFUSED = 5
@@ -18,6 +19,9 @@ def model_card() -> str:
     dataset: Dataset = sections["dataset"]
     test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
     layers = Path("models/layers.txt").read_text(encoding="utf-8").strip()
+    members = sections["train"].members
+    if members > 1:
+        layers += f"\n\nThe mean of the probabilities of {members} such networks."
     lock = YAML(typ="safe", pure=True).load(Path("dvc.lock").read_text(encoding="utf-8"))
     made = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
     parts = [
@@ -66,11 +70,17 @@ def results(test: dict[str, Any], validation: dict[str, Any]) -> str:
             "|:--|--:|:--|",
             *lines,
             "",
-            (
-                f"Chosen by validation images: accuracy {validation.get('accuracy', 'none')}, "
-                f"loss {validation.get('loss', 'none')}."
-            ),
+            on_validation(validation),
         ]
+    )
+
+
+def on_validation(validation: dict[str, Any]) -> str:
+    if "accuracy" not in validation:
+        return "The validation images were trained on, too (train.refit): they have no score."
+    return (
+        f"On the validation images, by which one chooses: accuracy {validation['accuracy']}, "
+        f"loss {validation['loss']}."
     )
 
 
@@ -102,9 +112,9 @@ def parameters(sections: dict[str, Any]) -> str:
     model = sections["model"]
     chosen = {
         "seed": sections["seed"],
-        **{f"preprocess.{key}": value for key, value in sections["preprocess"]},
-        **{f"train.{key}": value for key, value in sections["train"]},
-        **{f"model.{model.name}.{key}": value for key, value in model.chosen},
+        **flat("preprocess", sections["preprocess"].model_dump()),
+        **flat("train", sections["train"].model_dump()),
+        **flat(f"model.{model.name}", model.chosen.model_dump()),
     }
     rows = [f"| {key} | {value} |" for key, value in chosen.items()]
     return "\n".join(["| parameter | value |", "|:--|:--|", *rows])

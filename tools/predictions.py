@@ -29,6 +29,8 @@ def read_predictions(names: list[str], split: str) -> Predictions:
     path = predictions_path(split)
     labels_path = f"data/processed/y_{split}.npy"
     revisions = [read_revision(name, path) for name in names]
+    if split == "validation":
+        refuse_trained_on(revisions)
     for other in revisions[1:]:
         refuse_other_images(revisions[0], other, split)
     first, *others = revisions
@@ -44,6 +46,16 @@ def predictions_path(split: str) -> str:
 def read_images(predictions: Predictions, split: str) -> npt.NDArray[np.uint8]:
     """The images (count, height, width) that the predictions are of."""
     return read_arrays(predictions.revisions[0], [f"data/processed/x_{split}.npy"])[0]
+
+
+def refuse_trained_on(revisions: list[Revision]) -> None:
+    trained_on = [revision.title for revision in revisions if revision.params.get("train.refit")]
+    if trained_on:
+        raise StageError(
+            f"{', '.join(trained_on)}: expected validation images that were held out, found "
+            "train.refit: true, they were trained on. Choose by runs with train.refit: false; "
+            "to quote the choice made: --split test."
+        )
 
 
 def refuse_other_images(a: Revision, b: Revision, split: str) -> None:

@@ -1,0 +1,165 @@
+"""Recipes: each fits params.yaml, is applied with its comments kept, and can be measured."""
+
+import csv
+
+import pytest
+import yaml
+from conftest import ROOT, Project
+
+from benchmarks import recipes as measuring
+from stages import StageError
+from stages.files import read_json
+from tools.recipe import RECIPES, leaves, overrides, read_recipes, recipe
+
+NAMES = list(read_recipes(ROOT / RECIPES))
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+OF_RECIPES = {key: value for key, value in PARAMS.items() if key in ("dataset", "train", "model")}
+
+
+def command(project: Project, *words: str, code: int = 0) -> str:
+    return project.run("python", "-m", "tools.recipe", *words, code=code)
+
+
+def test_the_articles_recipe_is_what_params_yaml_ships_with():
+    assert recipe("article") == leaves(OF_RECIPES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_has_every_value_and_params_yaml_is_right_with_it(name):
+    assert recipe(name).keys() == leaves(OF_RECIPES).keys()
+
+
+def test_every_option_serves_a_recipe():
+    """What no recipe gains by is not in params.yaml."""
+    article = recipe("article")
+    used = {key for name in NAMES for key, v in recipe(name).items() if v != article[key]}
+    of_cnn = {key for key in article if key.startswith("model.cnn.")}  # the recipe cnn as it is
+    assert article.keys() - of_cnn - used == set()
+
+
+def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp_path):
+    project = fresh_project.copy(tmp_path / "clone")
+    shipped = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (project.folder / "params.yaml").write_text(shipped, encoding="utf-8")
+    output = command(project, "cnn-ensemble")
+    assert "train.members: " in output
+    assert "`dvc repro` runs them" in output
+    after = project.read("params.yaml")
+    values = yaml.safe_load(after)
+    assert leaves({key: values[key] for key in OF_RECIPES}) == recipe("cnn-ensemble")
+    assert values["seed"] == PARAMS["seed"]
+    comments = [line.split("#")[1] for line in shipped.splitlines() if "#" in line]
+    assert [line.split("#")[1] for line in after.splitlines() if "#" in line] == comments
+    command(project, "article")
+    assert project.read("params.yaml") == shipped
+
+
+def test_what_another_recipe_left_does_not_stay(fresh_project: Project, tmp_path):
+    project = fresh_project.copy(tmp_path / "clone")
+    command(project, "wide-mlp")
+    command(project, "fast-mlp")
+    values = yaml.safe_load(project.read("params.yaml"))
+    assert leaves({key: values[key] for key in OF_RECIPES}) == recipe("fast-mlp")
+
+
+def test_overrides_are_what_dvc_exp_run_takes(project: Project, tmp_path):
+    file = project.folder / "mine.yaml"
+    block = {"dataset": "tiny", "train": {"epochs": 2, "batch_size": 16, "refit": True},
+             "model": {"mlp": {"units": [4, 3], "batch_normalization": True}}}  # fmt: skip
+    file.write_text(yaml.safe_dump({"mine": block}), encoding="utf-8")
+    words = command(project, "mine", "--file", "mine.yaml", "--overrides").split()
+    assert "model.mlp.units=[4,3]" in words
+    assert "train.refit=true" in words
+    project.dvc("exp", "run", "--quiet", "--name", "mine", *words)
+    values = yaml.safe_load(project.read("params.yaml"))
+    assert values["model"]["mlp"]["units"] == [4, 3]
+    assert values["train"]["refit"] is True
+
+
+def test_values_that_are_there_already_are_no_overrides(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert overrides(leaves(OF_RECIPES)) == []
+    assert overrides({"train.schedule": "cosine"}) == ["-S train.schedule=cosine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("a: {train: {epochs: 0}}", "a", "a has 1 problem:\n  train.epochs: should be greater"),
+        ("a: {train: {epoch: 1}}", "a", "train.epoch: unknown key"),
+        ("a: {}", "b", "b: expected a recipe of .*: a$"),
+        ("a: 1", "a", "expected blocks shaped like params.yaml"),
+        ("[]", "a", "expected blocks shaped like params.yaml"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_and_nothing_written(tmp_path, monkeypatch, text, name, message):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "file.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(StageError, match=message):
+        recipe(name, tmp_path / "file.yaml")
+
+
+def test_without_a_name_they_are_listed(fresh_project: Project):
+    assert command(fresh_project).splitlines() == NAMES
+    assert "expected a recipe of recipes.yaml: article" in command(fresh_project, "x", code=1)
+
+
+# Measuring
+
+
+@pytest.fixture
+def measured(fresh_project: Project, tmp_path, monkeypatch) -> Project:
+    """A project with two tiny recipes, in which the measuring command works."""
+    project = fresh_project.copy(tmp_path / "clone")
+    path = project.folder / "recipes.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    tiny = yaml.safe_load(project.read("params.yaml"))
+    article = {key: tiny[key] for key in OF_RECIPES}
+    more = {"train": {"epochs": 2, "members": 2, "refit": True}}
+    path.write_text(yaml.safe_dump({"article": article, "more": more}), encoding="utf-8")
+    project.commit("Tiny recipes")
+    assert "article" in values
+    monkeypatch.chdir(project.folder)
+    for name, place in [("README", "README.md"), ("RESULTS", "benchmarks/recipes.csv")]:
+        monkeypatch.setattr(measuring, name, project.folder / place)
+    (project.folder / "benchmarks/recipes.csv").unlink(missing_ok=True)
+    monkeypatch.setattr(measuring, "ROOT", project.folder)
+    for variable, value in project.environment.items():
+        monkeypatch.setenv(variable, value)
+    return project
+
+
+def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch):
+    words = ["python -m benchmarks.recipes", "more", "--seeds", "0", "7"]
+    monkeypatch.setattr("sys.argv", words)
+    measuring.main()
+    with (measured.folder / "benchmarks/recipes.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["recipe"], row["seed"], row["epochs"]) for row in rows] == [
+        ("more", "0", "2"), ("more", "7", "2"),
+    ]  # fmt: skip
+    assert all(0 <= float(row["accuracy"]) <= 1 < float(row["train_seconds"]) for row in rows)
+    (line,) = (line for line in measured.read("README.md").splitlines() if "| more |" in line)
+    assert line.count(" ± ") == 2
+    monkeypatch.setattr(measuring, "measured", lambda *_: pytest.fail("measured again"))
+    measuring.main()
+    assert measured.git("status", "--porcelain").splitlines()[0].endswith("README.md")
+
+
+def test_a_measured_run_is_what_dvc_repro_gives(measured: Project):
+    row = measuring.measured("article", recipe("article"), seed=3)
+    measured.edit({"seed": 3})
+    measured.dvc("repro", "evaluate")
+    assert float(row["accuracy"]) == read_json(measured.folder / "reports/test.json")["accuracy"]
+
+
+def test_a_recipe_with_other_values_is_another(measured: Project):
+    values = recipe("article")
+    assert measuring.digest(values) == measuring.digest(dict(reversed(values.items())))
+    assert measuring.digest(values) != measuring.digest(values | {"train.epochs": 9})
+
+
+def test_the_readme_has_the_table_of_the_measured_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition(measuring.BEGIN)[2].partition(measuring.END)[0]
+    assert table.strip().splitlines() == list(measuring.table_lines())

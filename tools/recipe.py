@@ -1,0 +1,133 @@
+"""python -m tools.recipe NAME: write a recipe's values into params.yaml, whose comments stay.
+
+A recipe is a block shaped like params.yaml, in recipes.yaml or, with `--file`, in another such
+file, as a sweep writes one. What it does not name is the article's. Values of other sections
+(seed, preprocess, plots) stay as they are. Without NAME the recipes are listed.
+
+    dvc exp run $(python -m tools.recipe NAME --overrides)     # the same, without an edit
+"""
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from stages import StageError
+from stages.files import replacing
+from stages.params import PARAMS, Params, checked, read_yaml
+
+RECIPES = Path("recipes.yaml")
+BASE = "article"  # the recipe that the others change
+
+Values = dict[str, Any]
+
+
+def main() -> None:
+    asked = arguments(sys.argv[1:])
+    try:
+        if asked.name is None:
+            print("\n".join(read_recipes(asked.file)))
+        elif asked.overrides:
+            print(*overrides(recipe(asked.name, asked.file)))
+        else:
+            apply(recipe(asked.name, asked.file))
+    except (StageError, OSError) as error:
+        sys.exit(f"recipe: {error}")
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.recipe",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a recipe; without it, list them")
+    parser.add_argument("--file", type=Path, default=RECIPES, help=f"default: {RECIPES}")
+    parser.add_argument("--overrides", action="store_true", help="print arguments for dvc exp run")
+    return parser.parse_args(words)
+
+
+def read_recipes(path: Path) -> dict[str, Values]:
+    recipes = read_yaml(path)
+    if not isinstance(recipes, dict) or not all(isinstance(r, dict) for r in recipes.values()):
+        raise StageError(f"{path}: expected blocks shaped like {PARAMS}, each under its name")
+    return recipes
+
+
+def recipe(name: str, path: Path = RECIPES) -> Values:
+    """A recipe's values by key, such as train.epochs, the article's where it names none.
+
+    Raises StageError if there is none of that name, or if params.yaml would not be right with it.
+    """
+    recipes = read_recipes(path)
+    if name not in recipes:
+        raise StageError(f"{name}: expected a recipe of {path}: {', '.join(recipes)}")
+    values = leaves(read_recipes(RECIPES)[BASE]) | leaves(recipes[name])
+    whole: Any = read_yaml(PARAMS)
+    for key, value in values.items():
+        put(whole, key, value)
+    checked(Params, whole, Path(f"{path}, recipe {name}"))
+    return values
+
+
+def leaves(block: Values, prefix: str = "") -> Values:
+    """A block's single values by their full keys."""
+    found: Values = {}
+    for key, value in block.items():
+        name = f"{prefix}{key}"
+        found |= leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found
+
+
+def put(values: Any, key: str, value: Any) -> bool:
+    """Set a key such as train.epochs; whether that changed anything."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    before = values.get(last)
+    if before == value and isinstance(before, bool) == isinstance(value, bool):
+        return False
+    values[last] = value
+    return True
+
+
+def apply(values: Values) -> None:
+    """Write the values into params.yaml; print those that were others before."""
+    yaml = YAML()  # keeps comments, order and quotes
+    yaml.width = 100
+    whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
+    changed = [key for key, value in values.items() if put(whole, key, in_one_line(value))]
+    text = io.StringIO()
+    yaml.dump(whole, text)
+    with replacing(PARAMS) as file:
+        file.write(text.getvalue().encode())
+    for key in changed:
+        print(f"{key}: {json.dumps(values[key])}")
+    print(f"{PARAMS}: {len(changed)} values changed; `dvc repro` runs them")
+
+
+def in_one_line(value: Any) -> Any:
+    if isinstance(value, list):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    return value
+
+
+def overrides(values: Values) -> list[str]:
+    """Arguments of `dvc exp run` for the values that are not those of params.yaml."""
+    whole: Any = read_yaml(PARAMS)
+    changed = [key for key, value in values.items() if put(whole, key, value)]
+    return [f"-S {key}={without_spaces(values[key])}" for key in changed]
+
+
+def without_spaces(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    main()
