@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,11 +67,11 @@ def fetch(
             break
         try:
             with opened(source, timeout) as open_file:
-                while missing:
-                    download(open_file, missing[0], cache, waits)
-                    del missing[0]
+                faults = [*ask(open_file, missing, cache, waits)]
         except FAULTS as fault:
-            reasons.append(f"  {source}\n    {missing[0].name}: {in_short(fault)}")
+            faults = [in_short(fault)]
+        if faults:
+            reasons.append("\n    ".join([f"  {source}", *faults]))
     if missing:
         tried = "\n".join(reasons) or "  (the catalog names none)"
         raise StageError(
@@ -79,6 +79,20 @@ def fetch(
             f"describes it. Tried:\n{tried}\nGo online and run again, or put the files, gzipped or "
             f"plain, into a folder and name it: {FOLDER_VARIABLE}=/that/folder dvc repro"
         )
+
+
+def ask(
+    open_file: Opener, missing: list[DataFile], cache: Path, waits: Sequence[float]
+) -> Iterator[str]:
+    """Download what a source has of the missing files; why it did not give each of the others."""
+    for file in tuple(missing):
+        try:
+            download(open_file, file, cache, waits)
+            missing.remove(file)
+        except FAULTS as fault:
+            yield f"{file.name}: {in_short(fault)}"
+            if isinstance(fault, PASSING):
+                return  # out of reach: each further file would wait as long
 
 
 def cached(file: DataFile, cache: Path) -> Path:

@@ -372,9 +372,27 @@ def test_the_message_lists_every_source_with_its_reason_and_says_what_to_do(
         ]
     ):
         assert lines[1 + 2 * number] == f"  {source}"
-        assert lines[2 + 2 * number].startswith(f"    {FILE.name}: ")
+        name = "" if source.startswith("npm") else f"{FILE.name}: "  # could not even be opened
+        assert lines[2 + 2 * number].startswith(f"    {name}")
         assert reason in lines[2 + 2 * number]
     assert lines[-1].endswith(f"{fetch.FOLDER_VARIABLE}=/that/folder dvc repro")
+
+
+def test_sources_that_have_all_files_together_are_enough(tmp_path, cache):
+    for number, (file, content) in enumerate(zip(FILES, CONTENTS.values(), strict=True)):
+        place = tmp_path / ("even" if number % 2 else "odd")
+        place.mkdir(exist_ok=True)
+        (place / file.name).write_bytes(content)
+    fetch.fetch(FILES, [f"folder:{tmp_path / 'odd'}", f"folder:{tmp_path / 'even'}"], cache)
+    assert all(fetch.is_cached(file, cache) for file in FILES)
+
+
+def test_a_source_out_of_reach_is_not_asked_for_the_other_files(server, cache):
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(StageError) as caught:
+        fetch.fetch(FILES, [server.source()], cache, (LONG, LONG), WAITS)
+    assert str(caught.value).count("Connection refused") == 1
 
 
 def test_without_any_source_the_message_says_so(cache):
