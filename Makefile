@@ -1,4 +1,5 @@
 # make        set up once, run the pipeline, show the scores
+# make team   the same set-up with what S3 and SSH remotes need, docs/team.md
 # make test   set up for development, then lint, types and tests
 # make lock   resolve pyproject.toml anew into the requirements files
 
@@ -7,13 +8,15 @@ PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: reproduce test setup lock
+.PHONY: reproduce team test setup lock
 
 reproduce: .venv/installed setup
 	@python -m tools.check
 	@dvc repro
 	@echo; dvc metrics show
 	@echo; echo "Plots: 'source .venv/bin/activate', then 'dvc plots show --open'; figures: reports/figures/"
+
+team: .venv/installed-team setup
 
 test: .venv/installed-dev setup
 	ruff check .
@@ -33,7 +36,7 @@ setup:
 	@python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt
+.venv/installed-%: requirements-%.txt
 	@PYTHON="$(PYTHON)" tools/make_venv.sh
 	@python -m pip install --quiet --require-hashes -r $<
 	@touch $@ .venv/installed
@@ -42,4 +45,5 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 lock: .venv/installed-dev
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-team.txt
+	$(LOCK) pyproject.toml --all-extras --group dev -c requirements.txt -o requirements-dev.txt
