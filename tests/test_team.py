@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT, Project
 from faults import outputs, started
-from servers import OBJECTS, S3Server, Server, SshServer
+from servers import OBJECTS, S3Server, Server, SshServer, sshd
 from test_faults_data import flip_a_bit
 
 DOCUMENT = (ROOT / "docs/team.md").read_text(encoding="utf-8")
@@ -222,3 +222,13 @@ def test_a_refused_pull_and_the_version_before(finished_project: Project, tmp_pa
     project.git("checkout", "--quiet", "main")
     project.dvc("checkout")
     assert outputs(project) == before
+
+
+def test_without_sshd_ci_fails_and_a_user_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("servers.shutil.which", lambda *_words, **_options: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install openssh-server"):
+        sshd()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="apt-get install openssh-server"):
+        sshd()

@@ -1,6 +1,5 @@
 """Model versions: what docs/team.md says of gto's tags and of `dvc artifacts get`, from S3."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import pytest
 from conftest import Project
 from servers import S3Server
 from test_team import MODEL, add_remote, member
+
+from tools.verify import md5_of
 
 
 @pytest.fixture
@@ -31,26 +32,23 @@ def test_a_version_is_fetched_from_another_folder(
     project.run("gto", "register", "classifier", "--version", "v1.1.0", "--message", card)
     project.dvc("push", "--all-commits")
 
-    elsewhere = Project(tmp_path / "elsewhere", project.environment)
-    elsewhere.folder.mkdir()
-    elsewhere.environment |= {
+    key = {
         "AWS_ACCESS_KEY_ID": server.own["access_key_id"],
         "AWS_SECRET_ACCESS_KEY": server.own["secret_access_key"],
     }
+    elsewhere = Project(tmp_path / "elsewhere", project.environment | key)
+    elsewhere.folder.mkdir()
     url = project.folder.as_uri()  # Git clones it; of a path DVC reads the cache and the secrets
 
-    def fetched(*asked: str) -> bytes:
-        elsewhere.dvc("artifacts", "get", url, "classifier", *asked, "--out", "fetched.keras")
-        path = elsewhere.folder / "fetched.keras"
-        content = path.read_bytes()
-        path.unlink()
-        return content
+    def fetched(*asked: str) -> str:
+        elsewhere.dvc("artifacts", "get", url, "classifier", *asked, "--force")
+        return md5_of(elsewhere.folder / "model.keras")
 
-    first, second = ((at.folder / MODEL).read_bytes() for at in (finished_project, project))
+    first, second = (md5_of(made.folder / MODEL) for made in (finished_project, project))
     assert first != second
     assert fetched("--rev", "v1.0.0") == first
     assert fetched("--stage", "production") == first
     assert fetched() == second
     message = project.git("tag", "--list", "--format=%(contents)", "classifier@v1.1.0")
     assert message.strip() == card.strip()
-    assert hashlib.md5(second, usedforsecurity=False).hexdigest() in message
+    assert f"MD5 `{second}`" in message
