@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import scores
+from stages import class_scores, scores
 from stages.files import read_array, write_array, write_json
 from stages.params import Dataset
 from stages.saving import load_model
@@ -19,9 +19,10 @@ def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None
     for name, value in metrics.items():
         print(f"test {name}: {value}")
     write_array(reports / "probabilities_test.npy", probabilities)
-    counts = scores.confusion_counts(probabilities, labels)
-    write_json(reports / "confusion.json", scores.confusion_rows(counts, dataset.classes))
-    write_json(reports / "classes.json", scores.by_class(probabilities, labels, dataset.classes))
+    counts = class_scores.confusion_counts(probabilities, labels)
+    write_json(reports / "confusion.json", class_scores.confusion_rows(counts, dataset.classes))
+    by_class = class_scores.by_class(probabilities, labels, dataset.classes)
+    write_json(reports / "classes.json", by_class)
     write_json(reports / "reliability.json", scores.reliability(probabilities, labels))
     write_json(reports / "test.json", metrics)
 
@@ -31,7 +32,7 @@ def metrics_of(
 ) -> dict[str, float]:
     """What reports/test.json holds; suspect_labels are the indices that one accuracy leaves out."""
     right = scores.hits(probabilities, labels)
-    low, high = scores.share_interval(int(right.sum()), len(right))
+    low, high = class_scores.share_interval(int(right.sum()), len(right))
     trusted = np.setdiff1d(np.arange(len(labels)), suspect_labels)
     return {
         "accuracy": scores.accuracy(probabilities, labels),
@@ -40,6 +41,6 @@ def metrics_of(
         "accuracy_trusted": scores.accuracy(probabilities[trusted], labels[trusted]),
         "error_count": int((~right).sum()),
         "loss": scores.loss(probabilities, labels),
-        "macro_f1": scores.macro_f1(probabilities, labels),
+        "macro_f1": class_scores.macro_f1(probabilities, labels),
         "calibration_error": scores.calibration_error(probabilities, labels),
     }

@@ -9,6 +9,8 @@ from stages import figures
 from stages.files import read_array, read_json, read_table, replacing
 from stages.params import Dataset, Plots
 
+QUICKLY = {"compress_level": 1}  # saves a fifth of the time; files are half as large again
+
 
 def main(processed: Path, reports: Path, folder: Path, dataset: Dataset, plots: Plots) -> None:
     x_train, x_test, y_train, y_validation, y_test = (
@@ -34,5 +36,5 @@ def main(processed: Path, reports: Path, folder: Path, dataset: Dataset, plots: 
     }
     for name, figure in drawn.items():
         with replacing(folder / f"{name}.png") as file:
-            figure.savefig(file, dpi=plots.resolution, format="png")
+            figure.savefig(file, dpi=plots.resolution, format="png", pil_kwargs=QUICKLY)
         print(f"drew {folder / name}.png")

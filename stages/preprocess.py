@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from stages import StageError
 from stages.files import write_array
@@ -72,6 +71,9 @@ def split_indices(
     everything = np.arange(count)
     if split == "tail":
         return everything[:-held_out], everything[-held_out:]
+    # Imported here: it takes a second, which the default split need not wait for.
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
     try:
         train, validation = train_test_split(
             everything,

@@ -98,6 +98,7 @@ FILES: dict[str, set[str]] = {
     "progress": {"train"},
     "saving": {"train", "evaluate"},
     "scores": {"train", "evaluate"},
+    "class_scores": {"evaluate"},
     "evaluate": {"evaluate"},
     "plots": {"plots"},
     "figures": {"plots"},

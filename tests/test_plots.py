@@ -10,7 +10,7 @@ import pytest
 from conftest import CLASSES, tiny_block, tiny_files, tiny_images
 from matplotlib.figure import Figure
 
-from stages import StageError, figures, plots, scores
+from stages import StageError, class_scores, figures, plots
 from stages.files import write_array, write_json, write_table
 from stages.params import Dataset, Plots
 
@@ -48,9 +48,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predicted[WRONG] = (predicted[WRONG] + 1) % 3
     probabilities = np.eye(3, dtype=np.float32)[predicted]
     write_array(folder / "reports" / "probabilities_test.npy", probabilities)
-    counts = scores.confusion_counts(probabilities, labels)
-    write_json(folder / "reports" / "confusion.json", scores.confusion_rows(counts, CLASSES))
-    write_json(folder / "reports" / "classes.json", scores.by_class(probabilities, labels, CLASSES))
+    counts = class_scores.confusion_counts(probabilities, labels)
+    write_json(folder / "reports" / "confusion.json", class_scores.confusion_rows(counts, CLASSES))
+    by_class = class_scores.by_class(probabilities, labels, CLASSES)
+    write_json(folder / "reports" / "classes.json", by_class)
     history = {"epoch": [1, 2], "accuracy": [0.5, 0.7], "loss": [0.9, 0.6],
                "validation_accuracy": [0.4, 0.6], "validation_loss": [1.0, 0.8]}  # fmt: skip
     write_table(folder / "reports" / "history.csv", history)

@@ -80,6 +80,11 @@ def test_a_wrong_number_of_paths_is_refused(clone, paths):
 # What it need not wait for
 
 
+def test_train_does_not_wait_for_what_it_does_not_use(fresh_project):
+    code = "import stages.train, sys; print({'sklearn', 'scipy.stats'} & set(sys.modules))"
+    assert fresh_project.run("python", "-c", code, errors=False) == "set()\n"
+
+
 @pytest.mark.parametrize("stage", ["fetch", "preprocess", "plots"])
 def test_only_train_and_evaluate_import_tensorflow(fresh_project, stage):
     code = f"import stages.{stage}, sys; print({{'keras', 'tensorflow'}} & set(sys.modules))"

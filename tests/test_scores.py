@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from stages import scores
+from stages import class_scores, scores
 
 # Five images of three classes. The most probable classes are 0, 1, 1, 2, 0: three are right.
 PROBABILITIES = np.array(
@@ -37,7 +37,7 @@ def test_scores_of_the_example():
     by_hand = -(math.log(0.8) + math.log(0.3) + math.log(0.5) + math.log(0.8) + math.log(0.2)) / 5
     assert scores.loss(PROBABILITIES, LABELS) == round(by_hand, 4)
     # Precision and recall: red 1/2, 1/2; green 1/2, 1/1; blue 1/1, 1/2.
-    assert scores.macro_f1(PROBABILITIES, LABELS) == round((1 / 2 + 2 / 3 + 2 / 3) / 3, 4)
+    assert class_scores.macro_f1(PROBABILITIES, LABELS) == round((1 / 2 + 2 / 3 + 2 / 3) / 3, 4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -49,15 +49,19 @@ def test_scores_agree_with_scikit_learn(seed):
     assert scores.accuracy(probabilities, labels) == round(accuracy_score(labels, predicted), 4)
     assert scores.loss(probabilities, labels) == pytest.approx(log_loss(labels, exact), abs=1e-4)
     macro = np.mean([f1_score(labels == k, predicted == k) for k in range(4)])
-    assert scores.macro_f1(probabilities, labels) == round(macro, 4)
+    assert class_scores.macro_f1(probabilities, labels) == round(macro, 4)
 
 
 def test_a_perfect_predictor():
     assert scores.accuracy(PERFECT, LABELS) == 1
     assert scores.loss(PERFECT, LABELS) == 0
-    assert scores.macro_f1(PERFECT, LABELS) == 1
+    assert class_scores.macro_f1(PERFECT, LABELS) == 1
     assert scores.calibration_error(PERFECT, LABELS) == 0
-    assert scores.confusion_counts(PERFECT, LABELS).tolist() == [[2, 0, 0], [0, 1, 0], [0, 0, 2]]
+    assert class_scores.confusion_counts(PERFECT, LABELS).tolist() == [
+        [2, 0, 0],
+        [0, 1, 0],
+        [0, 0, 2],
+    ]
 
 
 def test_a_predictor_that_knows_nothing():
@@ -69,7 +73,7 @@ def test_a_predictor_that_knows_nothing():
 def test_a_predictor_that_is_sure_and_wrong_has_a_finite_loss():
     surely_wrong = np.roll(PERFECT, 1, axis=1)
     assert scores.accuracy(surely_wrong, LABELS) == 0
-    assert scores.macro_f1(surely_wrong, LABELS) == 0
+    assert class_scores.macro_f1(surely_wrong, LABELS) == 0
     assert scores.loss(surely_wrong, LABELS) == round(-math.log(1e-7), 4)
     assert scores.calibration_error(surely_wrong, LABELS) == 1
 
@@ -85,11 +89,11 @@ def test_a_predictor_that_is_sure_and_wrong_has_a_finite_loss():
 )
 def test_intervals_are_the_published_ones(hit_count, count, low, high):
     """R. G. Newcombe, Statistics in Medicine 17 (1998), pages 857-872, table I, method 3."""
-    assert scores.share_interval(hit_count, count) == (low, high)
+    assert class_scores.share_interval(hit_count, count) == (low, high)
 
 
 def test_an_interval_ends_at_one_if_all_are_right():
-    assert scores.share_interval(20, 20) == (0.8389, 1)
+    assert class_scores.share_interval(20, 20) == (0.8389, 1)
 
 
 def test_calibration_error_by_hand():
@@ -126,7 +130,7 @@ def test_reliability_and_calibration_error_tell_the_same():
 
 
 def test_confusion_counts_have_true_classes_in_rows():
-    assert scores.confusion_counts(PROBABILITIES, LABELS).tolist() == [
+    assert class_scores.confusion_counts(PROBABILITIES, LABELS).tolist() == [
         [1, 1, 0],
         [0, 1, 0],
         [1, 0, 1],
@@ -134,7 +138,8 @@ def test_confusion_counts_have_true_classes_in_rows():
 
 
 def test_confusion_rows_name_every_pair_in_the_classes_order():
-    rows = scores.confusion_rows(scores.confusion_counts(PROBABILITIES, LABELS), CLASSES)
+    counts = class_scores.confusion_counts(PROBABILITIES, LABELS)
+    rows = class_scores.confusion_rows(counts, CLASSES)
     assert [(row["actual"], row["predicted"], row["count"]) for row in rows] == [
         ("red", "red", 1), ("red", "green", 1), ("red", "blue", 0),
         ("green", "red", 0), ("green", "green", 1), ("green", "blue", 0),
@@ -143,8 +148,8 @@ def test_confusion_rows_name_every_pair_in_the_classes_order():
 
 
 def test_scores_by_class():
-    red, green, blue = scores.by_class(PROBABILITIES, LABELS, CLASSES)
-    low, high = scores.share_interval(1, 2)
+    red, green, blue = class_scores.by_class(PROBABILITIES, LABELS, CLASSES)
+    low, high = class_scores.share_interval(1, 2)
     assert red == {
         "class": "red", "precision": 0.5, "recall": 0.5, "recall_low": low, "recall_high": high,
         "f1": 0.5, "support": 2,
@@ -163,20 +168,20 @@ def test_scores_by_class():
 def test_a_class_without_images_has_its_row():
     """Nothing is known of its recall, which its interval says; no warning, no division by zero."""
     labels = np.array([0, 0, 1, 0, 0], np.uint8)
-    assert scores.confusion_counts(PROBABILITIES, labels)[2].tolist() == [0, 0, 0]
-    blue = scores.by_class(PROBABILITIES, labels, CLASSES)[2]
+    assert class_scores.confusion_counts(PROBABILITIES, labels)[2].tolist() == [0, 0, 0]
+    blue = class_scores.by_class(PROBABILITIES, labels, CLASSES)[2]
     assert (blue["support"], blue["recall"], blue["f1"]) == (0, 0, 0)
     assert (blue["recall_low"], blue["recall_high"]) == (0, 1)
 
 
 def test_a_class_that_neither_occurs_nor_is_predicted_keeps_its_place():
-    counts = scores.confusion_counts(PROBABILITIES[:3], np.array([0, 0, 1]))
+    counts = class_scores.confusion_counts(PROBABILITIES[:3], np.array([0, 0, 1]))
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_a_class_that_is_never_predicted_has_precision_zero():
     never_blue = PROBABILITIES * [1, 1, 0]
-    blue = scores.by_class(never_blue, LABELS, CLASSES)[2]
+    blue = class_scores.by_class(never_blue, LABELS, CLASSES)[2]
     assert (blue["precision"], blue["recall"], blue["f1"], blue["support"]) == (0, 0, 0, 2)
     # Precision and recall of red are now 1/3 and 1/2, of green 1/2 and 1/1.
-    assert scores.macro_f1(never_blue, LABELS) == round((2 / 5 + 2 / 3 + 0) / 3, 4)
+    assert class_scores.macro_f1(never_blue, LABELS) == round((2 / 5 + 2 / 3 + 0) / 3, 4)
