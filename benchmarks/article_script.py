@@ -21,8 +21,9 @@ def read(name: str, header: int) -> np.ndarray:
     return np.frombuffer(Path(f"data/raw/{name}.idx").read_bytes(), np.uint8, offset=header)
 
 
-def image_grid(images, titles, rows, columns, path):
+def image_grid(images, titles, rows, columns, path, heading=""):
     plt.figure(figsize=(10, 5))
+    plt.suptitle(heading)
     for i in range(rows * columns):
         plt.subplot(rows, columns, i + 1)
         plt.imshow(images[i], cmap="gray")
@@ -92,10 +93,13 @@ def main() -> None:
     plt.ylabel("True")
     plt.savefig(figures / "confusion.png", dpi=300)
     plt.close()
-    for name, chosen in [("right", predicted == test_labels), ("wrong", predicted != test_labels)]:
+    for heading, chosen in [
+        ("Correct Predictions", predicted == test_labels),
+        ("Wrong Predictions", predicted != test_labels),
+    ]:
         first = np.flatnonzero(chosen)[:9]
         titles = [f"True: {test_labels[i]}, Pred: {predicted[i]}" for i in first]
-        image_grid(test_images[first], titles, 3, 3, figures / f"{name}.png")
+        image_grid(test_images[first], titles, 3, 3, figures / f"{heading}.png", heading)
     print(f"Figures in {figures}")
 
 
