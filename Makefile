@@ -1,6 +1,7 @@
 # make        set up once, run the pipeline, show the scores
 # make team   the same set-up with what S3 and SSH remotes need, docs/team.md
 # make test   set up for development, then lint, types and tests
+# make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
 # make lock   resolve pyproject.toml anew into the requirements files
 
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: reproduce team test setup lock
+.PHONY: reproduce team test bench setup lock
 
 reproduce: .venv/installed setup
 	@python -m tools.check
@@ -23,6 +24,9 @@ test: .venv/installed-dev setup
 	ruff format --check .
 	mypy
 	pytest --numprocesses auto --dist loadscope
+
+bench: .venv/installed-bench setup
+	@python -m benchmarks.speed $(ROWS)
 
 # A path of this machine, so it stands in the file that Git ignores. DVC's default site cache is
 # a folder that every user of the machine can write to (CVE-2025-69872).
@@ -40,6 +44,10 @@ setup:
 	@PYTHON="$(PYTHON)" tools/make_venv.sh
 	@python -m pip install --quiet --require-hashes -r $<
 	@touch $@ .venv/installed
+
+.venv/installed-bench: requirements-bench.txt | .venv/installed
+	@python -m pip install --quiet -r $<
+	@touch $@
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 

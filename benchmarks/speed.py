@@ -1,0 +1,81 @@
+"""Measures the pipeline beside its peers, row by row, into benchmarks/speed.csv and a table.
+
+python -m benchmarks.speed [ROW ...] [--runs N]: without names every row. A finished row takes the
+place of its earlier values at once, so that a run can be broken off and the rest measured later.
+`--show` only prints the table; `--table` writes it into benchmarks/README.md.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.clone import ROOT
+from benchmarks.machine import machine, versions
+from benchmarks.results import markdown_table, read, replace, row, terminal_table
+from benchmarks.rows import LIMITS, ROWS
+from benchmarks.workplace import Workplace
+
+DOCUMENT = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- speed: begin -->\n", "<!-- speed: end -->\n"
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.table:
+        DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    failed = [] if arguments.show else measure(arguments)
+    Console(width=None if sys.stdout.isatty() else 200).print(terminal_table(read(), LIMITS))
+    if failed:
+        sys.exit("not measured: " + "; ".join(failed))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all")
+    parser.add_argument("--runs", type=int, default=5, help="of each command; 5")
+    parser.add_argument("--epochs", type=int, default=6, help="of a training that is timed; 6")
+    parser.add_argument("--show", action="store_true", help="only print the table")
+    parser.add_argument("--table", action="store_true", help="only write it into the README")
+    arguments = parser.parse_args()
+    unknown = set(arguments.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"expected rows of {', '.join(ROWS)}; found {', '.join(sorted(unknown))}")
+    if arguments.runs < 1 or arguments.epochs < 2:
+        parser.error("expected 1 run or more, and 2 epochs or more: the first is not counted")
+    return arguments
+
+
+def measure(arguments: argparse.Namespace) -> list[str]:
+    """Run the rows that were asked for; what could not be measured, with the reason."""
+    failed = []
+    measured_on, measured_with = machine(), versions(ROOT)
+    print(f"{measured_on}; {measured_with}. Edits that are not committed are not measured.")
+    for name in arguments.rows or ROWS:
+        print(f"{name}: {ROWS[name].__doc__}", flush=True)
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            try:
+                results = ROWS[name](Workplace(Path(folder), arguments.runs, arguments.epochs))
+            except (RuntimeError, LookupError, ValueError) as error:
+                failed.append(f"{name} ({error})")
+                continue
+        replace([row(result, measured_on, measured_with) for result in results], list(LIMITS))
+        print(f"  {time.monotonic() - start:.0f} s in all", flush=True)
+    return failed
+
+
+def with_table(document: str) -> str:
+    """The document with the table of speed.csv between its marks."""
+    pattern = f"(?<={re.escape(BEGIN)}).*(?={re.escape(END)})"
+    table = markdown_table(read(), LIMITS)
+    return re.sub(pattern, lambda _match: f"\n{table}\n", document, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    main()
