@@ -1,21 +1,18 @@
 """The recipes that are measured, by what their names hold; the only place that knows of them."""
 
-from pathlib import Path
-
-from ruamel.yaml import YAML
-
 from benchmarks.clone import ROOT, Clone
+from tools.recipe import RECIPES, read_recipes
 
 FAST, CNN = "fast", "cnn"
 
 
-def named(part: str, recipes: Path = ROOT / "recipes.yaml") -> str:
-    """The first recipe in recipes.yaml whose name holds that. Raises LookupError without one."""
-    names = list(YAML(typ="safe").load(recipes)) if recipes.exists() else []
+def named(part: str) -> str:
+    """The first recipe whose name holds that. Raises LookupError without one."""
+    names = list(read_recipes(ROOT / RECIPES))
     for name in names:
         if part in name:
-            return str(name)
-    raise LookupError(f"no recipe in {recipes.name} has '{part}' in its name; it has {names}")
+            return name
+    raise LookupError(f"{RECIPES}: expected a recipe with '{part}' in its name, found {names}")
 
 
 def use(clone: Clone, part: str) -> str:
