@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.arithmetic import arithmetic
-from benchmarks.clone import Clone
+from benchmarks.clone import ROOT, Clone
+from benchmarks.machine import machine, versions
+from benchmarks.measure import QUIET
 from benchmarks.workplace import Workplace
 
 CSV = Path(__file__).with_name("profile.csv")
@@ -41,9 +43,9 @@ def main() -> None:
         rows.append(["all", "", f"{whole:.3f}", "1.000"])
         rows += limit(clones[0], whole)
     with CSV.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [["stage", "part", "seconds", "share"], *rows]
-        )
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["stage", "part", "seconds", "share", "machine", "versions"])
+        writer.writerows([*line, machine(), versions(ROOT)] for line in rows)
     table = Table("Stage", "Part", "Seconds", "Share")
     largest = sorted(parts.values())[-3:]
     for stage, part, seconds, share in rows:
@@ -57,7 +59,8 @@ def profile(clone: Clone) -> Parts:
     say_when(clone.folder / "dvc.yaml")
     before = time.perf_counter()
     run = clone.run("dvc", "repro")
-    print(f"  {run.seconds:.1f} s", flush=True)
+    busy = f"; others: {run.others:.1f} processors" if run.others > QUIET else ""
+    print(f"  {run.seconds:.1f} s{busy}", flush=True)
     parts: Parts = {}
     left, stage, started = 0.0, "", 0.0  # since when DVC works; which stage, since when
     said: dict[str, float] = {}
