@@ -12,6 +12,8 @@ from keras import layers
 
 from stages import StageError
 
+MOMENTUM = 0.9  # of the moving statistics; Keras' 0.99 lags hundreds of weight updates behind
+
 
 def build(name: str, image_shape: tuple[int, ...], classes: int, **block: object) -> keras.Model:
     """The network `name` for images of (height, width) with the arguments of its block."""
@@ -33,7 +35,7 @@ def mlp(
     for number, (width, share) in enumerate(zip(units, dropout, strict=True), start=1):
         if batch_normalization:
             x = layers.Dense(width, use_bias=False, name=f"dense_{number}")(x)
-            x = layers.BatchNormalization(name=f"normalization_{number}")(x)
+            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalization_{number}")(x)
             x = layers.ReLU(name=f"relu_{number}")(x)
         else:
             x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
@@ -64,7 +66,7 @@ def cnn(
             width, kernel, stride, padding, use_bias=not batch_normalization, name=f"conv_{number}"
         )(x)
         if batch_normalization:
-            x = layers.BatchNormalization(name=f"normalization_{number}")(x)
+            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"normalization_{number}")(x)
         x = layers.ReLU(name=f"relu_{number}")(x)
         if dropout and (stride > 1 or number == len(filters)):
             x = layers.Dropout(dropout, name=f"dropout_{number}")(x)

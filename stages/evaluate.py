@@ -7,6 +7,7 @@ import numpy as np
 from stages import class_scores, scores
 from stages.files import read_array, write_array, write_json
 from stages.params import Dataset
+from stages.prediction import predict
 from stages.saving import load_model
 
 
@@ -14,7 +15,7 @@ def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None
     images = read_array(processed / "x_test.npy")
     labels = read_array(processed / "y_test.npy")
     model = load_model(models / "model.keras")
-    probabilities = model.predict(images, batch_size=1000, verbose=0)
+    probabilities = predict(model, images)
     metrics = metrics_of(probabilities, labels, dataset.suspect_test_labels)
     for name, value in metrics.items():
         print(f"test {name}: {value}")

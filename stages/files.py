@@ -11,11 +11,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.format import open_memmap
+from numpy.lib.format import open_memmap, write_array_header_1_0
 
 from stages import StageError
 
 HEAL = "`dvc repro` makes it anew, `dvc checkout` or `dvc pull` brings it back"
+BLOCK = 4096  # rows in memory at once
 # What NumPy raises for a damaged header, depending on which byte is wrong.
 NOT_AN_ARRAY = (ValueError, TypeError, SyntaxError, TokenError, OverflowError)
 
@@ -49,8 +50,20 @@ def read_array(path: Path) -> npt.NDArray[Any]:
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    write_rows(path, array, np.arange(len(array)))
+
+
+def write_rows(path: Path, array: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> None:
+    """These rows of an array, which may be mapped from a file larger than memory, as .npy."""
+    header = {
+        "descr": array.dtype.str,
+        "fortran_order": False,
+        "shape": (len(rows), *array.shape[1:]),
+    }
     with replacing(path) as file:
-        np.save(file, array, allow_pickle=False)
+        write_array_header_1_0(file, header)
+        for start in range(0, len(rows), BLOCK):
+            file.write(np.ascontiguousarray(array[rows[start : start + BLOCK]]).data)
 
 
 def read_json(path: Path) -> Any:

@@ -11,10 +11,10 @@ from stages.checkpoints import Checkpoints
 from stages.layers import computing_in, fuse_batch_normalization
 from stages.optimizers import FusedAdam
 from stages.params import Train
+from stages.prediction import AT_ONCE
 from stages.progress import EpochLine, StopAtNaN
 
 STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
-JUDGED_AT_ONCE = 1000  # validation images
 
 
 def fit(
@@ -60,7 +60,7 @@ def fit(
         initial_epoch=done,
         epochs=train.epochs,
         shuffle=False,  # Batches does
-        validation_data=Batches([judge], classes, JUDGED_AT_ONCE).dataset() if judge else None,
+        validation_data=Batches([judge], classes, AT_ONCE).dataset() if judge else None,
         callbacks=[start, history, StopAtNaN(), checkpoints, *lines, *watchers],
         verbose=1 if live else 0,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages import StageError
-from stages.files import write_array
+from stages.files import write_rows
 from stages.idx import Bytes, read_idx
 from stages.params import Dataset, Preprocess
 
@@ -21,14 +21,15 @@ def main(raw: Path, processed: Path, dataset: Dataset, preprocess: Preprocess) -
     images, labels = read_pair(raw, "train", dataset.classes)
     test_images, test_labels = read_pair(raw, "test", dataset.classes)
     train, validation = split_indices(labels, **dict(preprocess))
-    for split, chosen_images, chosen_labels in [
-        ("train", images[train], labels[train]),
-        ("validation", images[validation], labels[validation]),
-        ("test", test_images, test_labels),
+    for split, (x, y), rows in [
+        ("train", (images, labels), train),
+        ("validation", (images, labels), validation),
+        ("test", (test_images, test_labels), np.arange(len(test_labels))),
     ]:
-        print(f"{split}: images {chosen_images.shape}, labels {chosen_labels.shape}, uint8")
-        write_array(processed / f"x_{split}.npy", chosen_images)
-        write_array(processed / f"y_{split}.npy", chosen_labels)
+        shape = (len(rows), *x.shape[1:])
+        print(f"{split}: images {shape}, labels {shape[:1]}, uint8")
+        write_rows(processed / f"x_{split}.npy", x, rows)
+        write_rows(processed / f"y_{split}.npy", y, rows)
 
 
 def read_pair(raw: Path, split: str, classes: list[str]) -> tuple[Bytes, Bytes]:

@@ -5,18 +5,15 @@ A stage's `main` names what it needs. Its `Path` arguments come from the command
 other argument is the section of params.yaml of that name, and `dataset` the catalog's block.
 """
 
-import importlib
 import inspect
 import os
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from stages import StageError
+from stages.importing import import_stage
 
 TEMPORARY = Path(".dvc/tmp/stages")  # Git and DVC ignore it
 
@@ -34,8 +31,7 @@ def run(stage: str, paths: list[str]) -> None:
     inputs = read_inputs(stage)
     sections = read_sections()  # before the stage is imported: TensorFlow alone takes seconds
     with held(TEMPORARY / f"{stage}.lock"):
-        with quiet_import():
-            stage_main = importlib.import_module(f"stages.{stage}").main
+        stage_main = import_stage(stage).main
         names = list(inspect.signature(stage_main).parameters)
         chosen = {name: sections[name] for name in names if name in sections}
         if "scratch" in names:
@@ -46,22 +42,6 @@ def run(stage: str, paths: list[str]) -> None:
         stage_main(*map(Path, paths), **chosen)
         refuse_changes(stage, inputs)
         shutil.rmtree(TEMPORARY / stage, ignore_errors=True)
-
-
-@contextmanager
-def quiet_import() -> Iterator[None]:
-    """Hide TensorFlow's greeting, which no setting hides (tensorflow#100442), and nothing else.
-
-    The filter is a process of its own: what TensorFlow says before it aborts still comes through.
-    """
-    stderr = os.dup(2)
-    pattern = "^(WARNING: All log messages before absl|I0000 )"
-    with subprocess.Popen(["grep", "-vE", pattern], stdin=subprocess.PIPE, stdout=stderr) as noise:
-        os.dup2(noise.stdin.fileno(), 2)  # type: ignore[union-attr]  # PIPE makes it
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
 
 
 def main() -> None:
@@ -86,6 +66,9 @@ def main() -> None:
         sys.exit(f"{stage}: {error}")
     except OSError as error:
         sys.exit(f"{stage}: {error}. Make room or access there, then `dvc repro` again.")
+    # All is written. Python would take TensorFlow apart for a second; the system needs none.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

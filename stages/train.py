@@ -12,6 +12,7 @@ from stages.batches import Part
 from stages.files import read_array, replacing, write_array, write_json, write_table
 from stages.fitting import fit
 from stages.params import Model, Train
+from stages.prediction import predict
 from stages.saving import save_model
 
 
@@ -77,7 +78,7 @@ def write_scores(network: keras.Model, validation: Part | None, reports: Path) -
     probabilities = np.zeros((0, network.output.shape[1]), np.float32)
     if validation:
         images, labels = validation
-        probabilities = network.predict(images, batch_size=1000, verbose=0)
+        probabilities = predict(network, images)
         scored["accuracy"] = scores.accuracy(probabilities, labels)
         scored["loss"] = scores.loss(probabilities, labels)
     write_array(reports / "probabilities_validation.npy", probabilities)

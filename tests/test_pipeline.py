@@ -15,9 +15,9 @@ from dvc.repo import Repo
 
 STAGES = ["fetch", "preprocess", "train", "evaluate", "plots"]
 
-# Their edit cannot change an output: run starts a stage with the help of inputs and lock, params
-# refuses values but alters none, __init__ holds the error class.
-WITHOUT_EFFECT = {"__init__", "run", "inputs", "lock", "params"}
+# Their edit cannot change an output: run starts a stage with the help of importing, inputs and
+# lock, params refuses values but alters none, __init__ holds the error class.
+WITHOUT_EFFECT = {"__init__", "run", "importing", "inputs", "lock", "params"}
 # Where files come from changes nothing in them: their hashes are declared.
 NOT_DECLARED = {"sources"}
 
@@ -79,6 +79,7 @@ CATALOG_KEYS: dict[str, set[str]] = {
 FILES: dict[str, set[str]] = {
     "__init__": set(),
     "run": set(),
+    "importing": set(),
     "inputs": set(),
     "lock": set(),
     "params": set(),
@@ -95,6 +96,7 @@ FILES: dict[str, set[str]] = {
     "fitting": {"train"},
     "layers": {"train"},
     "optimizers": {"train"},
+    "prediction": {"train", "evaluate"},
     "progress": {"train"},
     "saving": {"train", "evaluate"},
     "scores": {"train", "evaluate"},

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import Project
 
-from stages.run import quiet_import
+from stages.importing import quiet_import
 
 SLOW = {"keras", "numpy", "sklearn", "tensorflow"}
 
