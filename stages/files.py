@@ -50,7 +50,8 @@ def read_array(path: Path) -> npt.NDArray[Any]:
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    write_rows(path, array, np.arange(len(array)))
+    with replacing(path) as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def write_rows(path: Path, array: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import StageError
+from stages import StageError, files
 from stages.files import (
     read_array,
     read_json,
@@ -131,6 +131,17 @@ def test_garbage_is_refused(tmp_path, read, content):
 
 
 # Arrays
+
+
+def test_rows_are_what_numpy_would_save(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 3)
+    write_array(tmp_path / "all.npy", np.arange(70, dtype=np.uint8).reshape(10, 7))
+    mapped = read_array(tmp_path / "all.npy")
+    for rows in ([9, 0, 4, 4, 2, 1, 3], [5, 6, 7], []):
+        chosen = np.array(rows, np.intp)
+        files.write_rows(tmp_path / "rows.npy", mapped, chosen)
+        np.save(tmp_path / "numpy.npy", mapped[chosen])
+        assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
 
 
 @pytest.mark.parametrize(
