@@ -50,7 +50,7 @@ def interrupted(interrupted_so_far: Project) -> Iterator[Project]:
 
 
 def checkpoints(project: Project) -> set[Path]:
-    return set(project.folder.glob(".dvc/tmp/stages/train/*/epoch-*.npz"))
+    return set(project.folder.glob(".dvc/tmp/stages/train/*/*/epoch-*.npz"))
 
 
 def until_checkpoint(run: Started, project: Project) -> None:
@@ -96,7 +96,7 @@ def test_a_killed_training_goes_on(interrupted: Project, seen: str) -> None:
 )
 def test_a_checkpoint_that_is_being_written_is_no_loss(interrupted: Project, seen: str) -> None:
     def being_written() -> list[Path]:
-        return list(interrupted.folder.glob(".dvc/tmp/stages/train/*/*.part"))
+        return list(interrupted.folder.glob(".dvc/tmp/stages/train/*/*/*.part"))
 
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
