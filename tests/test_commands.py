@@ -104,7 +104,7 @@ def test_a_clone_without_cache_compares_metrics_and_charts(
 
 
 def test_commands_work_from_a_subfolder(project: Project) -> None:
-    assert "up to date" in project.dvc("repro", "-P", cwd="stages")
+    assert "up to date" in project.dvc("--cd", "..", "repro", cwd="stages")
     assert "accuracy" in project.dvc("metrics", "show", cwd="stages")
 
 
