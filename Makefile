@@ -1,6 +1,7 @@
 # make        set up once, run the pipeline, show the scores
 # make team   the same set-up with what S3 and SSH remotes need, docs/team.md
 # make test   set up for development, then lint, types and tests
+# make sweeps install what `dvc repro sweeps/dvc.yaml` needs besides (docs/scale.md)
 # make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
 # make lock   resolve pyproject.toml anew into the requirements files
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: reproduce team test bench setup lock
+.PHONY: reproduce team sweeps test bench setup lock
 
 reproduce: .venv/installed setup
 	@python -m tools.check
@@ -18,6 +19,8 @@ reproduce: .venv/installed setup
 	@echo; echo "Plots: 'source .venv/bin/activate', then 'dvc plots show --open'; figures: reports/figures/"
 
 team: .venv/installed-team setup
+
+sweeps: .venv/installed-sweeps setup
 
 test: .venv/installed-dev setup
 	ruff check .
@@ -53,5 +56,6 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 lock: .venv/installed-dev
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-team.txt
+	$(LOCK) pyproject.toml --extra s3 --extra ssh -c requirements.txt -o requirements-team.txt
+	$(LOCK) pyproject.toml --extra sweeps -c requirements.txt -o requirements-sweeps.txt
 	$(LOCK) pyproject.toml --all-extras --group dev -c requirements.txt -o requirements-dev.txt
