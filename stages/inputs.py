@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages import StageError
-from stages.params import CATALOG, PARAMS, read_yaml
+from stages.params import PARAMS, read_yaml
 
 PIPELINE = Path("dvc.yaml")
 LIBRARIES = ("keras", "numpy", "tensorflow")  # other versions may compute other bits
@@ -24,21 +24,21 @@ class Inputs(NamedTuple):
     files: dict[str, Any]  # by path: code's text, or data's sizes and times of change
 
 
-def read_inputs(stage: str) -> Inputs:
+def read_inputs(stage: str, pipeline: Path = PIPELINE) -> Inputs:
     """The present state of all that dvc.yaml declares as an input of the stage."""
-    pipeline: Any = read_yaml(PIPELINE)
-    if stage not in pipeline["stages"]:
-        raise StageError(f"no such stage; {PIPELINE} has {', '.join(pipeline['stages'])}")
-    declared = pipeline["stages"][stage]
-    values, catalog = read_yaml(PARAMS), read_yaml(CATALOG)
+    stages: Any = read_yaml(pipeline)["stages"]  # type: ignore[index]  # DVC has read it
+    if stage not in stages:
+        raise StageError(f"no such stage; {pipeline} has {', '.join(stages)}")
+    declared = stages[stage]
+    values = read_yaml(PARAMS)
     params: dict[str, Any] = {}
     for entry in declared["params"]:
-        keys, place = (
-            ([entry], values) if isinstance(entry, str) else (entry[str(CATALOG)], catalog)
-        )
-        for key in keys:
-            name = re.sub(r"\$\{(.+?)\}", lambda match: str(value_at(values, match[1])), key)
-            params |= leaves(name, value_at(place, name))
+        files = {str(PARAMS): [entry]} if isinstance(entry, str) else entry
+        for file, keys in files.items():
+            place = read_yaml(Path(file))
+            for key in keys:
+                name = re.sub(r"\$\{(.+?)\}", lambda match: str(value_at(values, match[1])), key)
+                params |= leaves(name, value_at(place, name))
     return Inputs(params, {dep: file_state(Path(dep)) for dep in declared["deps"]})
 
 
@@ -69,9 +69,9 @@ def contained(path: Path) -> list[Path]:
     return [file for file in sorted([path, *path.rglob("*")]) if file.is_file()]
 
 
-def refuse_changes(stage: str, before: Inputs) -> None:
+def refuse_changes(stage: str, before: Inputs, pipeline: Path = PIPELINE) -> None:
     """Raise StageError that names each input which is no longer what it was."""
-    now = read_inputs(stage)
+    now = read_inputs(stage, pipeline)
     old, new = before.params | before.files, now.params | now.files
     changed = sorted(name for name in old | new if old.get(name) != new.get(name))
     if changed:

@@ -1,5 +1,6 @@
 """train: fit the chosen network to the training images, judge it by the validation images."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +29,7 @@ def main(
     training, validation = (read_part(processed, split) for split in ("train", "validation"))
     judge = None if train.refit else validation
     parts = [training] if judge else [training, validation]
-    shape, classes = training[0].shape[1:], 1 + int(max(training[1].max(), validation[1].max()))
-    make = partial(build, model.name, shape, classes, **dict(model.chosen))
+    make = maker(model, training, validation)
     write_layers(make(), models / "layers.txt")
     networks, histories = [], []
     for member in range(train.members):
@@ -46,6 +46,12 @@ def main(
 
 def read_part(processed: Path, split: str) -> Part:
     return read_array(processed / f"x_{split}.npy"), read_array(processed / f"y_{split}.npy")
+
+
+def maker(model: Model, training: Part, validation: Part) -> Callable[[], keras.Model]:
+    """What makes the chosen network for these images and all classes of their labels."""
+    shape, classes = training[0].shape[1:], 1 + int(max(training[1].max(), validation[1].max()))
+    return partial(build, model.name, shape, classes, **dict(model.chosen))
 
 
 def write_layers(network: keras.Model, path: Path) -> None:
@@ -77,12 +83,17 @@ def write_scores(network: keras.Model, validation: Part | None, reports: Path) -
     scored: dict[str, float] = {}
     probabilities = np.zeros((0, network.output.shape[1]), np.float32)
     if validation:
-        images, labels = validation
-        probabilities = predict(network, images)
-        scored["accuracy"] = scores.accuracy(probabilities, labels)
-        scored["loss"] = scores.loss(probabilities, labels)
+        probabilities, scored = judged(network, validation)
     write_array(reports / "probabilities_validation.npy", probabilities)
     write_json(reports / "validation.json", {**scored, "parameters": network.count_params()})
+
+
+def judged(network: keras.Model, part: Part) -> tuple[scores.Probabilities, dict[str, float]]:
+    """The network's probabilities (count, classes) for the images, and its scores on them."""
+    images, labels = part
+    probabilities = predict(network, images)
+    accuracy, loss = (score(probabilities, labels) for score in (scores.accuracy, scores.loss))
+    return probabilities, {"accuracy": accuracy, "loss": loss}
 
 
 def overfitting(validation_loss: list[float]) -> str:

@@ -180,9 +180,9 @@ def leaves(values: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 def stale(project: Project) -> set[str]:
-    """The stages whose own deps, params or outputs differ from dvc.lock."""
+    """The stages of dvc.yaml whose own deps, params or outputs differ from dvc.lock."""
     with Repo(str(project.folder)) as repo:
-        return {name.rpartition(":")[2] for name in repo.status()}
+        return {name.rpartition(":")[2] for name in repo.status(["dvc.yaml"])}
 
 
 def ran(output: str) -> set[str]:

@@ -1,0 +1,74 @@
+"""What is said while a sweep runs: a live table on a terminal, a line an ended trial in logs."""
+
+import sys
+import time
+from typing import Any
+
+from ray.tune import Callback
+from rich.live import Live
+from rich.table import Table
+
+SCORE = "validation_accuracy"
+ROWS = 20  # of the newest trials
+SECONDS_APART = 0.5
+
+
+class Progress(Callback):
+    def __init__(self, trials: int) -> None:
+        self.trials = trials
+        self.drawn = 0.0
+        self.live: Live | None = None
+        self.told: set[str] = set()
+
+    def on_step_end(self, trials: list[Any], **_info: Any) -> None:
+        if not sys.stdout.isatty():
+            self.tell(trials)
+        elif time.monotonic() - self.drawn > SECONDS_APART:
+            self.draw(trials)
+
+    def on_experiment_end(self, trials: list[Any], **_info: Any) -> None:
+        if self.live:
+            self.draw(trials)
+            self.live.stop()
+            self.live = None
+        else:
+            self.tell(trials)
+
+    def draw(self, trials: list[Any]) -> None:
+        self.drawn = time.monotonic()
+        if not self.live:
+            self.live = Live(auto_refresh=False)
+            self.live.start()
+        self.live.update(table(trials, self.trials), refresh=True)
+
+    def tell(self, trials: list[Any]) -> None:
+        for number, trial in enumerate(trials):
+            if trial.is_finished() and trial.trial_id not in self.told:
+                self.told.add(trial.trial_id)
+                row = "  ".join(described(number, trial))
+                print(f"{len(self.told)}/{self.trials}  trial {row}", flush=True)
+
+
+def table(trials: list[Any], count: int) -> Table:
+    ended = [trial for trial in trials if trial.is_finished()]
+    scores = [t.last_result[SCORE] for t in trials if SCORE in t.last_result]
+    best = f", best so far {max(scores):.4f}" if scores else ""
+    result = Table(title=f"{len(ended)} of {count} trials ended{best}")
+    for column in ("Trial", "State", "Validation accuracy", "Epochs", "Values"):
+        result.add_column(column)
+    for number, trial in list(enumerate(trials))[-ROWS:]:
+        result.add_row(*described(number, trial))
+    return result
+
+
+def described(number: int, trial: Any) -> list[str]:
+    last = trial.last_result
+    state = "failed" if last.get("failure") else trial.status.lower()
+    score = f"{last[SCORE]:.4f}" if SCORE in last else ""
+    values = ", ".join(
+        f"{key.rpartition('.')[2]} {value:.3g}"
+        if isinstance(value, float)
+        else f"{key.rpartition('.')[2]} {value}"
+        for key, value in trial.config.items()
+    )
+    return [str(number), state, score, str(last.get("epochs", "")), values]

@@ -1,0 +1,112 @@
+"""What a sweep leaves: the table of its trials, the best values, the plots' data."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from stages import StageError
+from stages.files import replacing, write_json
+from sweeps.engine import Trial
+from sweeps.space import Dimension, Values, changed
+
+DIGITS = 4  # as the scores of stages/scores.py
+
+
+def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
+    """A row a trial in the order of their starts; best_so_far counts finished trials alone."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    scores = ["validation_accuracy", "validation_loss", "epochs", "state"]
+    rows.writerow(["trial", *space, *scores, "best_so_far", "failure"])
+    best: float | str = ""
+    for number, trial in enumerate(trials):
+        accuracy, loss = scored(trial)
+        if trial.state == "finished":
+            best = max(accuracy, best or 0.0)
+        values = [as_text(trial.values[key]) for key in space]
+        epochs = trial.scores.get("epochs", 0)
+        rows.writerow([number, *values, accuracy, loss, epochs, trial.state, best, trial.failure])
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def scored(trial: Trial) -> tuple[Any, Any]:
+    """Validation accuracy and loss; empty if it failed."""
+    if trial.state == "failed":
+        return "", ""
+    accuracy, loss = (trial.scores[f"validation_{name}"] for name in ("accuracy", "loss"))
+    return round(accuracy, DIGITS), round(loss, DIGITS)
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def write_parameters(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
+    """A row for each value of each trial that did not fail, for the plot."""
+    rows = [
+        {
+            "trial": number,
+            "parameter": f"{key} ({extent(dimension)})",
+            "place": round(dimension.place(trial.values[key]), DIGITS),
+            "value": as_text(trial.values[key]),
+            "validation_accuracy": scored(trial)[0],
+            "state": trial.state,
+        }
+        for key, dimension in space.items()
+        for number, trial in enumerate(trials)
+        if trial.state != "failed"
+    ]
+    write_json(path, rows)
+
+
+def extent(dimension: Dimension) -> str:
+    if dimension.choices is not None:
+        return ", ".join(map(as_text, dimension.choices))
+    return f"{dimension.low:g} to {dimension.high:g}{', log' if dimension.log else ''}"
+
+
+def best_trial(trials: list[Trial]) -> Trial:
+    """The finished trial of the highest accuracy, of equals the one of the lowest loss.
+
+    Raises StageError with a failure's reason if no trial finished.
+    """
+    finished = [trial for trial in trials if trial.state == "finished"]
+    if not finished:
+        failure = next((trial.failure for trial in trials if trial.failure), "all were stopped")
+        raise StageError(f"no trial finished; the first reason: {failure}")
+    return max(finished, key=lambda trial: (scored(trial)[0], -scored(trial)[1]))
+
+
+def write_best(best: Trial, start: Values, path: Path) -> None:
+    """The best trial's values as a block `best` in the shape of recipes.yaml."""
+    values = changed(start, best.values)
+    name = values["model"]["name"]
+    block = {
+        "dataset": values["dataset"],
+        "train": values["train"],
+        "model": {"name": name, name: values["model"][name]},
+    }
+    yaml = YAML()
+    yaml.width = 100
+    text = io.StringIO()
+    accuracy, loss = scored(best)
+    text.write(f"# The best of a sweep: validation accuracy {accuracy}, loss {loss}\n")
+    yaml.dump({"best": in_one_line(block)}, text)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def in_one_line(value: Any) -> Any:
+    """The same values, each list written in one line."""
+    if isinstance(value, dict):
+        return {key: in_one_line(below) for key, below in value.items()}
+    if isinstance(value, list):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    return value

@@ -1,0 +1,187 @@
+"""sweeps/params.yaml as typed, checked sections: the space, and what each trial starts from."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from stages import StageError
+from stages.inputs import value_at
+from stages.params import PARAMS, Params, Section, Seed, checked, read_yaml
+
+SWEEP = Path("sweeps/params.yaml")
+SECTIONS = ("train", "model")  # what a training takes; other values change its arrays
+CORNERS = 100_000  # combinations of a section's extremes that are checked: seconds
+
+Values = dict[str, Any]
+Number = int | float
+
+
+class Dimension(Section):
+    """Numbers from low to high, both included, or one of the choices."""
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    integer: bool = False
+    choices: Annotated[list[Any], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def range_or_choices(self) -> Self:
+        if self.choices is not None:
+            if self.model_fields_set != {"choices"}:
+                raise ValueError("has choices and a range: give one of them")
+            return self
+        if self.low is None or self.high is None or self.low >= self.high:
+            raise ValueError("expected low and high, low below high, or choices")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log: expected low above 0, found {self.low}")
+        if self.integer and not all(isinstance(end, int) for end in self.ends):
+            raise ValueError(f"integer: expected whole numbers, found {self.low} and {self.high}")
+        return self
+
+    @property
+    def ends(self) -> list[Any]:
+        """The extremes of the range, or every choice."""
+        return [self.low, self.high] if self.choices is None else self.choices
+
+    def place(self, value: Any) -> float:
+        """Where in the range the value is, from 0 to 1: even by ratio if `log`."""
+        if self.choices is not None:
+            return self.choices.index(value) / max(1, len(self.choices) - 1)
+        low, high, at = (math.log(x) if self.log else x for x in (*self.ends, value))
+        return (at - low) / (high - low)
+
+    def holds(self, value: Any) -> bool:
+        if self.choices is not None:
+            return value in self.choices
+        low, high = self.ends
+        return isinstance(value, Number) and bool(low <= value <= high)
+
+
+class Scheduler(Section):
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    grace: Annotated[int, Field(ge=1)]
+    reduction: Annotated[int, Field(ge=2, le=100)]
+
+    @model_validator(mode="after")
+    def grace_within_epochs(self) -> Self:
+        if self.grace > self.epochs:
+            raise ValueError(f"grace is {self.grace} of {self.epochs} epochs: lower it")
+        return self
+
+
+class Sweep(Section):
+    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    trials: Annotated[int, Field(ge=1, le=100_000)]
+    seeds: Annotated[int, Field(ge=1, le=100)]
+    sampler_seed: Seed
+    scheduler: Scheduler
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    memory: Annotated[float, Field(gt=0)]
+
+
+def read_sweep() -> tuple[Sweep, Values]:
+    """The sweep, and the values that its trials start from. Nothing it allows is forbidden.
+
+    Raises StageError with the key of each value that params.py refuses.
+    """
+    sweep = checked(Sweep, read_yaml(SWEEP), SWEEP)
+    start: Any = read_yaml(PARAMS)
+    checked(Params, start, PARAMS)
+    refuse_start(start)
+    for key in sweep.space:
+        refuse_key(key, start)
+    start["train"]["epochs"] = sweep.scheduler.epochs
+    for corner in corners(sweep.space):
+        checked(Params, changed(start, corner), SWEEP)
+    return sweep, start
+
+
+def refuse_start(start: Values) -> None:
+    """A trial is one network and needs a validation score."""
+    if start["train"]["members"] > 1:
+        raise StageError(
+            f"{PARAMS}: train.members: found {start['train']['members']}, expected 1: a sweep "
+            "compares single networks. Set it to 1, and back once the best values are applied."
+        )
+    if start["train"]["refit"]:
+        raise StageError(
+            f"{PARAMS}: train.refit: found true, expected false: with it there are no validation "
+            "scores to compare. Set it to false, and back once the best values are applied."
+        )
+
+
+def refuse_key(key: str, start: Values) -> None:
+    place = f"{SWEEP}: space.{key}"
+    if key in ("train.members", "train.refit"):
+        raise StageError(f"{place}: a trial is a single network with a validation score: remove it")
+    if key == "train.epochs":
+        raise StageError(f"{place}: scheduler.epochs gives the epochs of every trial: remove it")
+    if key.partition(".")[0] not in SECTIONS:
+        raise StageError(
+            f"{place}: expected a key of train or model in {PARAMS}: "
+            "trials share the arrays and the seeds"
+        )
+    if isinstance(section := value_at(start, key), dict):
+        raise StageError(f"{place}: a whole section; name its keys: {', '.join(section)}")
+
+
+def corners(space: dict[str, Dimension]) -> Iterator[Values]:
+    """Every combination of extremes and choices of the keys that stand in the same section.
+
+    params.py's limits hold for a single value or between values of one section, and none of them
+    has a gap: a space whose corners are allowed is allowed.
+    """
+    firsts = {key: dimension.ends[0] for key, dimension in space.items()}
+    sections: dict[str, list[str]] = {}
+    for key in space:
+        sections.setdefault(key.rpartition(".")[0], []).append(key)
+    for section, keys in sections.items():
+        count = math.prod(len(space[key].ends) for key in keys)
+        if count > CORNERS:
+            raise StageError(
+                f"{SWEEP}: space: {count} combinations of extremes and choices in {section}, "
+                f"expected at most {CORNERS}: give fewer keys or choices"
+            )
+        for ends in itertools.product(*(space[key].ends for key in keys)):
+            yield firsts | dict(zip(keys, ends, strict=True))
+
+
+def changed(start: Values, values: Values) -> Values:
+    """`start` with other values for keys such as train.learning_rate."""
+    result = deepcopy(start)
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        section = result
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    return result
+
+
+def encoded(space: dict[str, Dimension], values: Values) -> Values:
+    """Values as the search handles them: a choice, which may be a list, as JSON."""
+    return {
+        key: value if space[key].choices is None else json.dumps(value)
+        for key, value in values.items()
+    }
+
+
+def decoded(space: dict[str, Dimension], values: Values) -> Values:
+    """The reverse of `encoded`."""
+    return {
+        key: value if space[key].choices is None else json.loads(value)
+        for key, value in values.items()
+    }
+
+
+def starting_point(space: dict[str, Dimension], start: Values) -> list[Values]:
+    """The values that params.yaml has, for the first trial, if the space holds them all."""
+    values = {key: value_at(start, key) for key in space}
+    return [values] if all(space[key].holds(value) for key, value in values.items()) else []
