@@ -5,6 +5,7 @@ environment and the arrays through Ray's object store. Checkpoints and results g
 a folder of this machine, or SWEEP_STORAGE, which must be one that all nodes reach.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from stages import StageError
-from sweeps.progress import Progress
+from sweeps.progress import Progress, number
 from sweeps.space import Dimension, Sweep, Values, changed, decoded, encoded, starting_point
 
 if TYPE_CHECKING:  # it imports TensorFlow, which the driver does not need
@@ -55,13 +56,20 @@ def cluster(threads: int) -> Iterator[None]:
     }
     address = os.environ.get("RAY_ADDRESS", "local")
     here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    ray.init(
-        address=address,
-        runtime_env=workers,
-        log_to_driver=False,  # each worker's output stays in Ray's own log folder
-        logging_level="ERROR",
-        **(here if address == "local" else {}),
-    )
+    try:
+        ray.init(
+            address=address,
+            runtime_env=workers,
+            log_to_driver=False,  # each worker's output stays in Ray's own log folder
+            logging_level="ERROR",
+            **(here if address == "local" else {}),
+        )
+    except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        raise StageError(
+            f"expected a Ray cluster at RAY_ADDRESS={address}, and its token: {error}"
+        ) from None
+    # A trial's error is a line of progress.py and a row of trials.csv, not a traceback, too.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield
     finally:
@@ -107,7 +115,8 @@ def run_trials(
     )
     path = f"{storage}/{name}"
     if tune.Tuner.can_restore(path):
-        print("An interrupted sweep left its trials: going on")
+        ended = sum(trial.is_finished() for trial in tune.ExperimentAnalysis(path).trials)
+        print(f"An interrupted sweep ended {ended} of {sweep.trials} trials: going on", flush=True)
         tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True)
     else:
         tuner = tune.Tuner(
@@ -176,7 +185,7 @@ def trial(
 
 def ended_trials(sweep: Sweep, path: str) -> list[Trial]:
     """The trials by their start. Raises KeyboardInterrupt if some have not ended."""
-    trials = tune.ExperimentAnalysis(path).trials
+    trials = sorted(tune.ExperimentAnalysis(path).trials, key=number)
     if len(trials) < sweep.trials or not all(t.is_finished() for t in trials):
         raise KeyboardInterrupt
     return [

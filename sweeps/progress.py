@@ -26,6 +26,10 @@ class Progress(Callback):
         elif time.monotonic() - self.drawn > SECONDS_APART:
             self.draw(trials)
 
+    def on_trial_recover(self, trial: Any, **_info: Any) -> None:
+        say = self.live.console.print if self.live else print
+        say(f"trial {number(trial)}: its process was lost; it starts again from its checkpoint")
+
     def on_experiment_end(self, trials: list[Any], **_info: Any) -> None:
         if self.live:
             self.draw(trials)
@@ -42,11 +46,16 @@ class Progress(Callback):
         self.live.update(table(trials, self.trials), refresh=True)
 
     def tell(self, trials: list[Any]) -> None:
-        for number, trial in enumerate(trials):
+        for trial in trials:
             if trial.is_finished() and trial.trial_id not in self.told:
                 self.told.add(trial.trial_id)
-                row = "  ".join(described(number, trial))
+                row = "  ".join(described(trial))
                 print(f"{len(self.told)}/{self.trials}  trial {row}", flush=True)
+
+
+def number(trial: Any) -> int:
+    """Which of the sweep's trials this is, from 1: Ray's lists change their order."""
+    return int(trial.experiment_tag.partition("_")[0])
 
 
 def table(trials: list[Any], count: int) -> Table:
@@ -56,12 +65,12 @@ def table(trials: list[Any], count: int) -> Table:
     result = Table(title=f"{len(ended)} of {count} trials ended{best}")
     for column in ("Trial", "State", "Validation accuracy", "Epochs", "Values"):
         result.add_column(column)
-    for number, trial in list(enumerate(trials))[-ROWS:]:
-        result.add_row(*described(number, trial))
+    for trial in sorted(trials, key=number)[-ROWS:]:
+        result.add_row(*described(trial))
     return result
 
 
-def described(number: int, trial: Any) -> list[str]:
+def described(trial: Any) -> list[str]:
     last = trial.last_result
     state = "failed" if last.get("failure") else trial.status.lower()
     score = f"{last[SCORE]:.4f}" if SCORE in last else ""
@@ -71,4 +80,4 @@ def described(number: int, trial: Any) -> list[str]:
         else f"{key.rpartition('.')[2]} {value}"
         for key, value in trial.config.items()
     )
-    return [str(number), state, score, str(last.get("epochs", "")), values]
+    return [str(number(trial)), state, score, str(last.get("epochs", "")), values]

@@ -24,7 +24,7 @@ def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -
     scores = ["validation_accuracy", "validation_loss", "epochs", "state"]
     rows.writerow(["trial", *space, *scores, "best_so_far", "failure"])
     best: float | str = ""
-    for number, trial in enumerate(trials):
+    for number, trial in enumerate(trials, start=1):
         accuracy, loss = scored(trial)
         if trial.state == "finished":
             best = max(accuracy, best or 0.0)
@@ -59,7 +59,7 @@ def write_parameters(trials: list[Trial], space: dict[str, Dimension], path: Pat
             "state": trial.state,
         }
         for key, dimension in space.items()
-        for number, trial in enumerate(trials)
+        for number, trial in enumerate(trials, start=1)
         if trial.state != "failed"
     ]
     write_json(path, rows)

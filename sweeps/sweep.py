@@ -16,6 +16,7 @@ from sweeps.space import read_sweep
 
 PIPELINE = Path("sweeps/dvc.yaml")
 SETTINGS = {
+    "RAY_AUTH_MODE": "token",  # Ray listens on all interfaces, also on one machine
     "RAY_AIR_NEW_OUTPUT": "0",  # progress.py tells what happens
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no files for TensorBoard
@@ -37,7 +38,7 @@ def main(processed: Path, sweeps: Path) -> None:
         )
         for split in ("train", "validation")
     }
-    os.environ.update(SETTINGS)
+    os.environ.update(SETTINGS | os.environ)
     # Imported here: refusals need no Ray, and it reads its settings when it is imported.
     from sweeps import engine, results  # noqa: PLC0415
 

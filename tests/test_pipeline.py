@@ -180,9 +180,9 @@ def leaves(values: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 def stale(project: Project) -> set[str]:
-    """The stages of dvc.yaml whose own deps, params or outputs differ from dvc.lock."""
+    """The stages whose own deps, params or outputs differ from dvc.lock; sweeps have their own."""
     with Repo(str(project.folder)) as repo:
-        return {name.rpartition(":")[2] for name in repo.status(["dvc.yaml"])}
+        return {name.rpartition(":")[2] for name in repo.status()} - {"sweep"}
 
 
 def ran(output: str) -> set[str]:

@@ -1,0 +1,306 @@
+"""Sweeps: what a space may hold, and real trials on Ray, killed and interrupted on the way."""
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Project
+from faults import Started, started
+from test_pipeline import WITHOUT_EFFECT, imported, ran
+
+from stages import StageError
+from sweeps import space
+from sweeps.space import Dimension, changed, corners, decoded, encoded, read_sweep
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None and "CI" not in os.environ,
+    reason="Ray is not installed: `make sweeps`",
+)
+SWEEP = {
+    # The second network fails in every trial: its kernel is larger than the images.
+    "space": {
+        "model.name": {"choices": ["mlp", "cnn"]},
+        "train.learning_rate": {"low": 0.002, "high": 0.02, "log": True},
+        "model.mlp.dropout": {"choices": [[0.2, 0.0], [0.0, 0.0]]},
+    },
+    "trials": 3,
+    "seeds": 2,
+    "sampler_seed": 3,  # gives both networks
+    "scheduler": {"epochs": 40, "grace": 40, "reduction": 2},
+    "threads": 1,
+    "memory": 1.0,
+}
+
+
+# The space
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch):
+    """A function that writes params.yaml and sweeps/params.yaml with edits, where they are read."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "sweeps").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def write(edits: dict[str, Any], **sweep: Any) -> None:
+        Path("params.yaml").write_text(yaml.safe_dump(changed(params, edits)), encoding="utf-8")
+        Path("sweeps/params.yaml").write_text(yaml.safe_dump(SWEEP | sweep), encoding="utf-8")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("key", "dimension", "message"),
+    [
+        ("train.learning_rate", {"low": 0.1, "high": 20}, r"train\.learning_rate: .* found 20"),
+        ("train.batch_size", {"low": 16, "high": 99}, None),
+        ("train.batch_size", {"low": 16.5, "high": 99.5}, r"train\.batch_size: .* found 16\.5"),
+        ("train.warmup", {"low": 0, "high": 40}, "warmup takes 40.0 of 40 epochs"),
+        ("train.schedule", {"choices": ["cosine", "cosinus"]}, r"train\.schedule: .*'cosinus'"),
+        ("train.learningrate", {"low": 0.1, "high": 0.2}, r"train\.learningrate: unknown key"),
+        ("model.mlp.units", {"choices": [[8, 4], [8]]}, "dropout has 2 values for 1 units"),
+        ("train.epochs", {"low": 1, "high": 2}, r"space\.train\.epochs: scheduler\.epochs"),
+        ("train.members", {"choices": [1, 2]}, r"space\.train\.members: a trial is a single"),
+        ("seed", {"low": 1, "high": 2}, r"space\.seed: expected a key of train or model"),
+        ("train.augmentation", {"choices": [1]}, "a whole section; name its keys: elastic, flip, "),
+        ("train.warmup", {"low": 2, "high": 1}, "expected low and high, low below high"),
+        ("train.warmup", {"low": 0, "high": 1, "log": True}, "log: expected low above 0"),
+        ("train.warmup", {"low": 0, "choices": [1]}, "has choices and a range"),
+        ("train.warmup", {"lo": 0, "high": 1}, r"space\.train\.warmup\.lo: unknown key"),
+        ("train.warmup", {"low": 0.5, "high": 2, "integer": True}, "expected whole numbers"),
+    ],
+)
+def test_a_space_with_a_forbidden_value_is_refused(
+    written, key: str, dimension: dict[str, Any], message: str | None
+) -> None:
+    if message is None:
+        dimension |= {"integer": True}
+    written({}, space={key: dimension})
+    if message is None:
+        read_sweep()
+        return
+    with pytest.raises(StageError, match=message) as refusal:
+        read_sweep()
+    assert str(refusal.value).startswith("sweeps/params.yaml")
+
+
+def test_values_that_fit_each_other_only_in_some_trials_are_refused(written) -> None:
+    two = {
+        "model.mlp.units": {"choices": [[8], [9]]},
+        "model.mlp.dropout": {"choices": [[0], [0.1]]},
+    }
+    written({}, space=two)
+    read_sweep()
+    two["model.mlp.units"]["choices"].append([8, 4])
+    written({}, space=two)
+    with pytest.raises(StageError, match="dropout has 1 values for 2 units"):
+        read_sweep()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("train.members", 3), ("train.refit", True)], ids=["members", "refit"]
+)
+def test_a_start_without_a_single_score_is_refused(written, key: str, value: object) -> None:
+    written({key: value})
+    with pytest.raises(
+        StageError, match=rf"params\.yaml: {key}: found {str(value).lower()}, expected"
+    ):
+        read_sweep()
+
+
+def test_too_many_corners_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr(space, "CORNERS", 3)
+    dimension = Dimension(low=1, high=2)
+    assert len(list(corners({"train.a": dimension, "model.b": dimension}))) == 4
+    with pytest.raises(StageError, match="4 combinations of extremes and choices in train"):
+        list(corners({"train.a": dimension, "train.b": dimension}))
+
+
+def test_values_come_back_from_the_search_as_they_were() -> None:
+    dimensions = {"a": Dimension(choices=[[1, 2], "x", True, 0.5]), "b": Dimension(low=1, high=2)}
+    for choice in [[1, 2], "x", True, 0.5]:
+        values = {"a": choice, "b": 1.5}
+        assert decoded(dimensions, encoded(dimensions, values)) == values
+
+
+def test_a_value_s_place_is_its_share_of_the_range() -> None:
+    assert Dimension(low=1, high=3).place(1.5) == 0.25
+    assert Dimension(low=0.01, high=1, log=True).place(0.1) == pytest.approx(0.5)
+    assert Dimension(choices=["a", "b", "c"]).place("c") == 1
+
+
+def test_dvc_yaml_of_the_sweep_declares_what_its_code_uses() -> None:
+    """What train's modules need, the sweep's own modules, and no test array."""
+    declared = yaml.safe_load((ROOT / "sweeps/dvc.yaml").read_text(encoding="utf-8"))
+    deps = declared["stages"]["sweep"]["deps"]
+    own = {path.stem for path in (ROOT / "sweeps").glob("*.py")} - {"__init__", "progress"}
+    arrays = {
+        f"data/processed/{kind}_{split}.npy" for kind in "xy" for split in ("train", "validation")
+    }
+    assert set(deps) == arrays | {f"sweeps/{name}.py" for name in own} | {
+        f"stages/{name}.py" for name in imported("train") - WITHOUT_EFFECT
+    }
+
+
+# Trials on Ray
+
+
+def sweeping(project: Project) -> Project:
+    """The project with the sweep above, and a checkpoint after each epoch."""
+    (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
+    project.edit(
+        {"train.batch_size": 8, "model.cnn.kernels": [11, 3], "train.learning_rate": 0.005}
+    )
+    path = project.folder / "stages/checkpoints.py"
+    code = path.read_text(encoding="utf-8")
+    assert "SECONDS_APART = 5.0" in code
+    path.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
+    return project
+
+
+def trials_of(project: Project) -> dict[str, dict[str, Any]]:
+    """What Ray's storage says of each trial now: its status, failures and last result."""
+    newest = max(
+        project.folder.glob(".dvc/tmp/stages/sweep/*/experiment_state-*.json"), default=None
+    )
+    try:
+        stored = json.loads(newest.read_text(encoding="utf-8"))["trial_data"] if newest else []
+    except (OSError, ValueError):  # it is being replaced
+        stored = []
+    pairs = [(json.loads(fixed), json.loads(changing)) for fixed, changing in stored]
+    return {fixed["trial_id"]: fixed | changing for fixed, changing in pairs}
+
+
+def ended(project: Project) -> dict[str, Any]:
+    return {
+        name: trial["last_result"]
+        for name, trial in trials_of(project).items()
+        if trial["status"] == "TERMINATED"
+    }
+
+
+def running(project: Project, epochs: int, not_by: int = 0) -> dict[str, Any]:
+    """The last result of a running trial after that many epochs, in another process than that."""
+    for trial in trials_of(project).values():
+        last = trial["last_result"]
+        of_another = not not_by or (trial["num_failures"] and last["pid"] != not_by)
+        if trial["status"] == "RUNNING" and last.get("epochs", 0) >= epochs and of_another:
+            return last
+    return {}
+
+
+@pytest.fixture(scope="module")
+def swept(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A sweep that lost a worker, was interrupted, lost its driver, and was run to its end."""
+    project = sweeping(finished_project.copy(tmp_path_factory.mktemp("swept") / "clone"))
+    found: dict[str, Any] = {"project": project}
+    command = ("dvc", "repro", "sweeps/dvc.yaml")
+    with started(project, *command) as run:
+        before = until(run, lambda: running(project, 3))
+        os.kill(before["pid"], signal.SIGKILL)
+        after = until(run, lambda: running(project, 3, not_by=before["pid"]))
+        found |= {"before the kill": before, "after the kill": after}
+        found["interrupted"] = run.send(signal.SIGINT)
+        found["code"] = run.process.returncode
+    with started(project, *command) as run:
+        worker = until(run, lambda: ended(project) and running(project, 1))["pid"]
+        found["ended before"] = ended(project)
+        run.send(signal.SIGKILL)
+        found["worker of the killed driver"] = worker
+    with started(project, *command) as run:
+        run.until("going on")
+        found["ended after"] = until(run, lambda: ended(project))
+        run.ended()
+        found["output"] = run.output()
+    found["rows"] = list(csv.DictReader(io.StringIO(project.read("sweeps/trials.csv"))))
+    return found
+
+
+def until(run: Started, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `look` finds as soon as it finds something."""
+    seen: list[dict[str, Any]] = [{}]
+    run.until(lambda: seen.append(look()) or seen[-1])
+    return seen[-1]
+
+
+@needs_ray
+def test_a_killed_worker_s_trial_goes_on_from_its_checkpoint(swept) -> None:
+    before, after = swept["before the kill"], swept["after the kill"]
+    assert after["pid"] != before["pid"]
+    assert after["epochs"] >= before["epochs"]
+    assert after["iterations_since_restore"] < after["training_iteration"]
+    assert "its process was lost; it starts again" in swept["interrupted"]
+
+
+@needs_ray
+def test_ctrl_c_ends_the_sweep_with_one_line(swept) -> None:
+    assert swept["code"] != 0
+    assert (
+        "sweep: interrupted; the next `dvc repro sweeps/dvc.yaml` goes on" in swept["interrupted"]
+    )
+    assert "Traceback" not in swept["interrupted"]
+
+
+@needs_ray
+def test_a_killed_driver_s_ended_trials_are_kept(swept) -> None:
+    assert re.search(r"An interrupted sweep ended [12] of 3 trials: going on", swept["output"])
+    assert swept["ended before"]
+    assert swept["ended before"].items() <= swept["ended after"].items()
+    assert not Path(f"/proc/{swept['worker of the killed driver']}").exists()
+
+
+@needs_ray
+def test_every_trial_has_a_row_and_a_failed_one_its_reason(swept) -> None:
+    rows = swept["rows"]
+    assert [row["trial"] for row in rows] == ["1", "2", "3"]
+    assert rows[0]["train.learning_rate"] == "0.005"  # that of params.yaml comes first
+    states = {(row["model.name"], row["state"]) for row in rows}
+    assert states == {("mlp", "finished"), ("cnn", "failed")}
+    for row in rows:
+        if row["state"] == "finished":
+            assert row["epochs"] == "80"
+            assert 0 < float(row["validation_accuracy"]) <= float(row["best_so_far"]) <= 1
+        else:
+            assert "with a kernel of 11: give fewer or smaller ones" in row["failure"]
+            assert row["validation_accuracy"] == row["validation_loss"] == ""
+
+
+@needs_ray
+def test_a_second_run_does_nothing_and_the_pipeline_s_own_does_not_look(swept) -> None:
+    project = swept["project"]
+    assert "Running" not in project.dvc("repro", "sweeps/dvc.yaml")
+    assert "sweep" not in project.dvc("repro", "--dry")
+    assert not (project.folder / ".dvc/tmp/stages/sweep").exists()
+    plots = json.loads(project.dvc("plots", "show", "--json", errors=False))
+    assert "sweeps/parameters.json" in str(plots)
+
+
+@needs_ray
+def test_a_trial_s_score_is_the_one_that_train_gives(swept, tmp_path: Path) -> None:
+    project: Project = swept["project"].copy(tmp_path / "clone")
+    project.environment = project.environment | dict.fromkeys(
+        ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+    )
+    best = yaml.safe_load(project.read("sweeps/best.yaml"))["best"]
+    finished = [row for row in swept["rows"] if row["state"] == "finished"]
+    row = max(
+        finished, key=lambda r: (float(r["validation_accuracy"]), -float(r["validation_loss"]))
+    )
+    assert str(best["train"]["learning_rate"]) == row["train.learning_rate"]
+    scores = []
+    for seed in (0, 1):
+        project.edit({"seed": seed, "train": best["train"], "model.mlp": best["model"]["mlp"]})
+        assert "train" in ran(project.dvc("repro", "train"))
+        scores.append(json.loads(project.read("reports/validation.json")))
+    for name in ("accuracy", "loss"):
+        mean = round((scores[0][name] + scores[1][name]) / 2, 4)
+        assert float(row[f"validation_{name}"]) == mean
