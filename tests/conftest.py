@@ -215,8 +215,10 @@ def fresh_project(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    for made in ("dvc.lock", *(f"reports/{report.name}" for report in folder.glob("reports/*.*"))):
-        (folder / made).unlink(missing_ok=True)
+    made = [folder / "dvc.lock", *folder.glob("reports/*.*"), folder / "sweeps/dvc.lock"]
+    swept = [folder / "sweeps" / name for name in ("best.yaml", "parameters.json", "trials.csv")]
+    for path in [*made, *swept]:
+        path.unlink(missing_ok=True)
     project = Project(folder, project_environment(base / "home", tiny_folder))
     catalog = yaml.safe_load(project.read("data/catalog.yaml"))
     catalog["tiny"] = tiny_block(tiny_files(), sources=[])
