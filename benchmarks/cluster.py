@@ -34,6 +34,7 @@ from ray import tune  # it reads the settings when it is imported
 from ray.cluster_utils import Cluster
 
 from sweeps import engine
+from sweeps.cluster import joined
 
 PROCESSED = Path("data/processed")
 MEGABYTE = 1e6
@@ -106,7 +107,7 @@ def measured(
 ) -> Measured:
     """Run the sweep on a new cluster; after that many seconds kill a node and add another."""
     added: list[subprocess.Popen[bytes]] = []
-    with started(nodes) as cluster, engine.cluster(sweep.threads):
+    with started(nodes) as cluster, joined(sweep.threads):
         killer = threading.Timer(kill_after, replace_node, [cluster, added])
         if kill_after:
             killer.start()

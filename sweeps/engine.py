@@ -1,31 +1,20 @@
-"""Ray: where the trials run, which values they get, what happens when one is killed.
+"""Ray Tune: which values the trials get, which of them go on, what happens when one is killed."""
 
-Local unless RAY_ADDRESS names a cluster. Its workers get stages/ and sweeps/ as Ray's runtime
-environment and the arrays through Ray's object store. Checkpoints and results go to the storage:
-a folder of this machine, or SWEEP_STORAGE, which must be one that all nodes reach.
-"""
-
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import optuna
-import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from stages import StageError
+from sweeps.cluster import GIB
 from sweeps.progress import Progress, number
 from sweeps.space import Dimension, Sweep, Values, changed, decoded, encoded, starting_point
 
 if TYPE_CHECKING:  # it imports TensorFlow, which the driver does not need
     from stages.batches import Part
 
-GIB = 2**30
 TIMES_KILLED = 3  # that a trial starts again; one whose process always dies must not go on forever
 SCORE = "validation_accuracy"
 
@@ -37,70 +26,6 @@ class Trial(NamedTuple):
     scores: dict[str, Any]
     state: str
     failure: str
-
-
-@contextmanager
-def cluster(threads: int) -> Iterator[None]:
-    """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads."""
-    count = str(threads)
-    workers = {
-        "py_modules": [str(Path(code).absolute()) for code in ("stages", "sweeps")],
-        "excludes": ["__pycache__"],
-        "env_vars": {
-            "KERAS_BACKEND": "tensorflow",
-            "OMP_NUM_THREADS": count,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_NUM_INTRAOP_THREADS": count,
-            "TF_NUM_INTEROP_THREADS": count,
-        },
-    }
-    address = os.environ.get("RAY_ADDRESS", "local")
-    here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    try:
-        ray.init(
-            address=address,
-            runtime_env=workers,
-            log_to_driver=False,  # each worker's output stays in Ray's own log folder
-            logging_level="ERROR",
-            **(here if address == "local" else {}),
-        )
-    except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-        raise StageError(
-            f"expected a Ray cluster at RAY_ADDRESS={address}, and its token: {error}"
-        ) from None
-    # A trial's error is a line of progress.py and a row of trials.csv, not a traceback, too.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def storage_for(folder: Path) -> str:
-    """SWEEP_STORAGE, or the folder if all nodes are on this machine. Raises StageError if not."""
-    if storage := os.environ.get("SWEEP_STORAGE"):
-        return storage
-    machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-    if len(machines) > 1:
-        raise StageError(
-            f"the cluster has {len(machines)} machines: expected SWEEP_STORAGE in the environment, "
-            "a folder or bucket that all of them reach (/mnt/shared/sweeps, s3://bucket/sweeps)"
-        )
-    return str(folder.absolute())
-
-
-def refuse_too_large(sweep: Sweep) -> None:
-    """Raise StageError if no node has room for a trial: Ray would wait for one that has."""
-    needs = {"CPU": sweep.threads, "memory": sweep.memory * GIB}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(node.get(name, 0) >= needs[name] for name in needs) for node in nodes):
-        found = ", ".join(
-            f"{n.get('CPU', 0):.0f} and {n.get('memory', 0) / GIB:.1f}" for n in nodes
-        )
-        raise StageError(
-            f"sweeps/params.yaml: a trial takes {sweep.threads} threads and {sweep.memory} GiB; "
-            f"the machines have {found}: lower them"
-        )
 
 
 def run_trials(

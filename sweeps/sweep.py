@@ -1,7 +1,6 @@
 """The sweep's stage: python -m sweeps.sweep PROCESSED SWEEPS (sweeps/dvc.yaml, docs/scale.md)."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -40,11 +39,11 @@ def main(processed: Path, sweeps: Path) -> None:
     }
     os.environ.update(SETTINGS | os.environ)
     # Imported here: refusals need no Ray, and it reads its settings when it is imported.
-    from sweeps import engine, results  # noqa: PLC0415
+    from sweeps import cluster, engine, results  # noqa: PLC0415
 
-    with held(TEMPORARY / "sweep.lock"), engine.cluster(sweep.threads):
-        engine.refuse_too_large(sweep)
-        storage = engine.storage_for(TEMPORARY / "sweep")
+    with held(TEMPORARY / "sweep.lock"), cluster.joined(sweep.threads):
+        cluster.refuse_too_large(sweep)
+        storage = cluster.storage_for(TEMPORARY / "sweep")
         name = fingerprint(inputs)
         trials = engine.run_trials(
             sweep, start, arrays["train"], arrays["validation"], storage, name
@@ -54,7 +53,7 @@ def main(processed: Path, sweeps: Path) -> None:
         results.write_parameters(trials, sweep.space, sweeps / "parameters.json")
         results.write_best(best, start, sweeps / "best.yaml")
         refuse_changes("sweep", inputs, PIPELINE)
-        shutil.rmtree(TEMPORARY / "sweep", ignore_errors=True)
+        cluster.forget(storage, name, TEMPORARY / "sweep")
 
 
 if __name__ == "__main__":

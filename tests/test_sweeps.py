@@ -304,3 +304,23 @@ def test_a_trial_s_score_is_the_one_that_train_gives(swept, tmp_path: Path) -> N
     for name in ("accuracy", "loss"):
         mean = round((scores[0][name] + scores[1][name]) / 2, 4)
         assert float(row[f"validation_{name}"]) == mean
+
+
+@needs_ray
+def test_a_cluster_that_is_not_there_is_named(swept) -> None:
+    project: Project = swept["project"]
+    environment = project.environment | {"RAY_ADDRESS": "127.0.0.1:1"}
+    command = ("python", "-m", "sweeps.sweep", "data/processed", "sweeps")
+    output = Project(project.folder, environment).run(*command, code=1)
+    assert "expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token" in output
+    assert "found RAY_ADDRESS=127.0.0.1:1: [Errno 111] Connection refused" in output
+    assert "Traceback" not in output
+
+
+@needs_ray
+def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) -> None:
+    project: Project = swept["project"].copy(tmp_path / "clone")
+    large = yaml.safe_dump(SWEEP | {"memory": 1e6})
+    (project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
+    output = project.run("python", "-m", "sweeps.sweep", "data/processed", "sweeps", code=1)
+    assert "a trial takes 1 threads and 1000000.0 GiB; the machines have" in output

@@ -1,0 +1,100 @@
+"""Where the trials run: Ray on this machine, or the cluster at RAY_ADDRESS.
+
+Its workers get stages/ and sweeps/ as Ray's runtime environment and the arrays through Ray's object
+store. Checkpoints and results go to the storage: a folder of this machine, or SWEEP_STORAGE, which
+must be one that all nodes reach.
+"""
+
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+from pyarrow.fs import FileSystem
+from ray.exceptions import AuthenticationError
+
+from stages import StageError
+from sweeps.space import Sweep
+
+GIB = 2**30
+
+
+@contextmanager
+def joined(threads: int) -> Iterator[None]:
+    """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads."""
+    count = str(threads)
+    workers = {
+        "py_modules": [str(Path(code).absolute()) for code in ("stages", "sweeps")],
+        "excludes": ["__pycache__"],
+        "env_vars": {
+            "KERAS_BACKEND": "tensorflow",
+            "OMP_NUM_THREADS": count,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_NUM_INTRAOP_THREADS": count,
+            "TF_NUM_INTEROP_THREADS": count,
+        },
+    }
+    address = os.environ.get("RAY_ADDRESS")
+    here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    try:
+        if address:
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=5).close()  # Ray tries for minutes
+        ray.init(
+            address=address or "local",
+            runtime_env=workers,
+            log_to_driver=False,  # each worker's output stays in Ray's own log folder
+            logging_level="ERROR",
+            **({} if address else here),
+        )
+    except (OSError, ValueError, RuntimeError, AuthenticationError) as error:
+        raise StageError(
+            f"expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token in ~/.ray/auth_token;"
+            f" found RAY_ADDRESS={address}: {error}"
+            if address
+            else f"Ray did not start on this machine: {error}"
+        ) from None
+    # A trial's error is a line of progress.py and a row of trials.csv, not a traceback, too.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def storage_for(folder: Path) -> str:
+    """SWEEP_STORAGE, or the folder if all nodes are on this machine. Raises StageError if not."""
+    if storage := os.environ.get("SWEEP_STORAGE"):
+        return storage
+    machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    if len(machines) > 1:
+        raise StageError(
+            f"the cluster has {len(machines)} machines: expected SWEEP_STORAGE in the environment, "
+            "a folder or bucket that all of them reach (/mnt/shared/sweeps, s3://bucket/sweeps)"
+        )
+    return str(folder.absolute())
+
+
+def refuse_too_large(sweep: Sweep) -> None:
+    """Raise StageError if no node has room for a trial: Ray would wait for one that has."""
+    needs = {"CPU": sweep.threads, "memory": sweep.memory * GIB}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= needs[name] for name in needs) for node in nodes):
+        found = ", ".join(
+            f"{n.get('CPU', 0):.0f} and {n.get('memory', 0) / GIB:.1f}" for n in nodes
+        )
+        raise StageError(
+            f"sweeps/params.yaml: a trial takes {sweep.threads} threads and {sweep.memory} GiB; "
+            f"the machines have {found}: lower them"
+        )
+
+
+def forget(storage: str, name: str, folder: Path) -> None:
+    """Remove an ended sweep's checkpoints and state, and what earlier ones left in the folder."""
+    system, path = FileSystem.from_uri(storage)
+    system.delete_dir(f"{path}/{name}")
+    shutil.rmtree(folder, ignore_errors=True)
