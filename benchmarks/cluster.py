@@ -25,6 +25,7 @@ import numpy as np
 
 from stages.files import read_array
 from stages.params import PARAMS, read_yaml
+from sweeps.results import Trial
 from sweeps.space import Dimension, Scheduler, Sweep
 from sweeps.sweep import SETTINGS
 
@@ -42,7 +43,7 @@ MEGABYTE = 1e6
 
 class Measured(NamedTuple):
     seconds: float
-    trials: list[engine.Trial]
+    trials: list[Trial]
     started_again: int  # trials
     training: float  # seconds in trials, all together
     epoch: float  # seconds, the fastest of a trial, the median of the trials

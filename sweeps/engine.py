@@ -1,6 +1,7 @@
 """Ray Tune: which values the trials get, which of them go on, what happens when one is killed."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from ray import tune
@@ -10,6 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 from stages import StageError
 from sweeps.cluster import GIB
 from sweeps.progress import Progress, number
+from sweeps.results import Trial, state
 from sweeps.space import Dimension, Sweep, Values, changed, decoded, encoded, starting_point
 
 if TYPE_CHECKING:  # it imports TensorFlow, which the driver does not need
@@ -19,19 +21,13 @@ TIMES_KILLED = 3  # that a trial starts again; one whose process always dies mus
 SCORE = "validation_accuracy"
 
 
-class Trial(NamedTuple):
-    """A trial's values by key, and what it last reported; state as trials.csv has it."""
-
-    values: Values
-    scores: dict[str, Any]
-    state: str
-    failure: str
-
-
 def run_trials(
     sweep: Sweep, start: Values, training: "Part", validation: "Part", storage: str, name: str
 ) -> list[Trial]:
     """Run the trials, or those that an earlier run under that name has not ended."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A trial that starts again from its checkpoint reports some epochs twice, to the same effect.
+    warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
     trainable = tune.with_resources(
         tune.with_parameters(
             trial, sweep=sweep, start=start, training=training, validation=validation
@@ -62,7 +58,6 @@ def run_trials(
 
 
 def tune_config(sweep: Sweep, start: Values) -> tune.TuneConfig:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     points = starting_point(sweep.space, start)
     scheduler = sweep.scheduler
     return tune.TuneConfig(
@@ -117,12 +112,3 @@ def ended_trials(sweep: Sweep, path: str) -> list[Trial]:
         Trial(decoded(sweep.space, t.config), t.last_result, *state(t.last_result, t.status))
         for t in trials
     ]
-
-
-def state(last: dict[str, Any], status: str) -> tuple[str, str]:
-    """finished, stopped by the scheduler, or failed; and why, if it failed."""
-    if failure := last.get("failure"):
-        return "failed", failure
-    if status == "ERROR":
-        return "failed", f"its process died {TIMES_KILLED + 1} times"
-    return ("finished" if last["ended"] else "stopped"), ""

@@ -4,17 +4,34 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from stages import StageError
 from stages.files import replacing, write_json
-from sweeps.engine import Trial
 from sweeps.space import Dimension, Values, changed
 
 DIGITS = 4  # as the scores of stages/scores.py
+
+
+class Trial(NamedTuple):
+    """A trial's values by key, and what it last reported; state as trials.csv has it."""
+
+    values: Values
+    scores: dict[str, Any]
+    state: str
+    failure: str
+
+
+def state(last: dict[str, Any], status: str) -> tuple[str, str]:
+    """finished, stopped by the scheduler, or failed; and why, if it failed."""
+    if failure := last.get("failure"):
+        return "failed", failure
+    if status == "ERROR":
+        return "failed", "its process died each time that it was started"
+    return ("finished" if last["ended"] else "stopped"), ""
 
 
 def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:

@@ -18,8 +18,10 @@ from faults import Started, started
 from test_pipeline import WITHOUT_EFFECT, imported, ran
 
 from stages import StageError
-from sweeps import space
+from sweeps import results, space
+from sweeps.results import Trial
 from sweeps.space import Dimension, changed, corners, decoded, encoded, read_sweep
+from tools.recipe import recipe
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None and "CI" not in os.environ,
@@ -35,7 +37,7 @@ SWEEP = {
     "trials": 3,
     "seeds": 2,
     "sampler_seed": 3,  # gives both networks
-    "scheduler": {"epochs": 40, "grace": 40, "reduction": 2},
+    "scheduler": {"epochs": 25, "grace": 25, "reduction": 2},
     "threads": 1,
     "memory": 1.0,
 }
@@ -64,7 +66,7 @@ def written(tmp_path: Path, monkeypatch):
         ("train.learning_rate", {"low": 0.1, "high": 20}, r"train\.learning_rate: .* found 20"),
         ("train.batch_size", {"low": 16, "high": 99}, None),
         ("train.batch_size", {"low": 16.5, "high": 99.5}, r"train\.batch_size: .* found 16\.5"),
-        ("train.warmup", {"low": 0, "high": 40}, "warmup takes 40.0 of 40 epochs"),
+        ("train.warmup", {"low": 0, "high": 25}, "warmup takes 25.0 of 25 epochs"),
         ("train.schedule", {"choices": ["cosine", "cosinus"]}, r"train\.schedule: .*'cosinus'"),
         ("train.learningrate", {"low": 0.1, "high": 0.2}, r"train\.learningrate: unknown key"),
         ("model.mlp.units", {"choices": [[8, 4], [8]]}, "dropout has 2 values for 1 units"),
@@ -151,6 +153,67 @@ def test_dvc_yaml_of_the_sweep_declares_what_its_code_uses() -> None:
     }
 
 
+# What is left of a sweep
+
+
+def table_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+SCORES = {"validation_accuracy": 0.9, "validation_loss": 0.3, "epochs": 4}
+
+
+def ended_as(how: str, rate: float, **scores: float) -> Trial:
+    failure = "diverged" if how == "failed" else ""
+    return Trial({"train.learning_rate": rate}, SCORES | scores, how, failure)
+
+
+def test_the_best_is_the_finished_trial_of_the_highest_accuracy_then_the_lowest_loss() -> None:
+    best = ended_as("finished", 0.3, validation_loss=0.2)
+    others = [
+        ended_as("finished", 0.1, validation_accuracy=0.8, validation_loss=0.1),
+        ended_as("finished", 0.2),
+        ended_as("stopped", 0.4, validation_accuracy=0.99),
+        ended_as("failed", 0.5, validation_accuracy=1.0),
+    ]
+    assert results.best_trial([*others[:2], best, *others[2:]]) == best
+    with pytest.raises(StageError, match="no trial finished; the first reason: diverged"):
+        results.best_trial(others[2:])
+
+
+def test_how_a_trial_ended() -> None:
+    assert results.state({"ended": True}, "TERMINATED") == ("finished", "")
+    assert results.state({"ended": False}, "TERMINATED") == ("stopped", "")
+    assert results.state({"ended": False, "failure": "why"}, "TERMINATED") == ("failed", "why")
+    assert results.state({}, "ERROR")[0] == "failed"
+
+
+def test_a_stopped_or_failed_trial_is_not_the_best_so_far(tmp_path: Path) -> None:
+    trials = [
+        ended_as("stopped", 0.1, validation_accuracy=0.99),
+        ended_as("finished", 0.2),
+        ended_as("failed", 0.3),
+    ]
+    dimensions = {"train.learning_rate": Dimension(low=0.1, high=0.3)}
+    results.write_trials(trials, dimensions, tmp_path / "trials.csv")
+    results.write_parameters(trials, dimensions, tmp_path / "parameters.json")
+    rows = table_of(tmp_path / "trials.csv")
+    assert [row["best_so_far"] for row in rows] == ["", "0.9", "0.9"]
+    points = json.loads((tmp_path / "parameters.json").read_text(encoding="utf-8"))
+    assert [point["place"] for point in points] == [0, 0.5]
+
+
+def test_the_best_values_are_a_recipe(written, tmp_path: Path) -> None:
+    written({"model.mlp.units": [7, 5]})
+    start = read_sweep()[1]
+    Path("recipes.yaml").write_text((ROOT / "recipes.yaml").read_text(encoding="utf-8"))
+    results.write_best(ended_as("finished", 0.25), start, Path("sweeps/best.yaml"))
+    values = recipe("best", Path("sweeps/best.yaml"))
+    assert values["train.learning_rate"] == 0.25
+    assert values["model.mlp.units"] == [7, 5]
+    assert values["train.epochs"] == SWEEP["scheduler"]["epochs"]
+
+
 # Trials on Ray
 
 
@@ -221,7 +284,7 @@ def swept(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -
         found["ended after"] = until(run, lambda: ended(project))
         run.ended()
         found["output"] = run.output()
-    found["rows"] = list(csv.DictReader(io.StringIO(project.read("sweeps/trials.csv"))))
+    found["rows"] = table_of(project.folder / "sweeps/trials.csv")
     return found
 
 
@@ -267,7 +330,7 @@ def test_every_trial_has_a_row_and_a_failed_one_its_reason(swept) -> None:
     assert states == {("mlp", "finished"), ("cnn", "failed")}
     for row in rows:
         if row["state"] == "finished":
-            assert row["epochs"] == "80"
+            assert row["epochs"] == "50"
             assert 0 < float(row["validation_accuracy"]) <= float(row["best_so_far"]) <= 1
         else:
             assert "with a kernel of 11: give fewer or smaller ones" in row["failure"]
