@@ -8,6 +8,8 @@ from ray.tune import Callback
 from rich.live import Live
 from rich.table import Table
 
+from sweeps.results import state
+
 SCORE = "validation_accuracy"
 ROWS = 20  # of the newest trials
 SECONDS_APART = 0.5
@@ -21,22 +23,25 @@ class Progress(Callback):
         self.told: set[str] = set()
 
     def on_step_end(self, trials: list[Any], **_info: Any) -> None:
-        if not sys.stdout.isatty():
-            self.tell(trials)
-        elif time.monotonic() - self.drawn > SECONDS_APART:
-            self.draw(trials)
+        new = [t for t in trials if t.is_finished() and t.trial_id not in self.told]
+        self.told |= {trial.trial_id for trial in new}
+        if sys.stdout.isatty():
+            if new or time.monotonic() - self.drawn > SECONDS_APART:
+                self.draw(trials)
+            return
+        for trial in new:
+            print(
+                f"{len(self.told)}/{self.trials}  trial {'  '.join(described(trial))}", flush=True
+            )
 
     def on_trial_recover(self, trial: Any, **_info: Any) -> None:
         say = self.live.console.print if self.live else print
         say(f"trial {number(trial)}: its process was lost; it starts again from its checkpoint")
 
-    def on_experiment_end(self, trials: list[Any], **_info: Any) -> None:
-        if self.live:
-            self.draw(trials)
+    def on_experiment_end(self, **_info: Any) -> None:
+        if self.live:  # not drawn again: after Ctrl-C Ray calls every trial ended
             self.live.stop()
             self.live = None
-        else:
-            self.tell(trials)
 
     def draw(self, trials: list[Any]) -> None:
         self.drawn = time.monotonic()
@@ -44,13 +49,6 @@ class Progress(Callback):
             self.live = Live(auto_refresh=False)
             self.live.start()
         self.live.update(table(trials, self.trials), refresh=True)
-
-    def tell(self, trials: list[Any]) -> None:
-        for trial in trials:
-            if trial.is_finished() and trial.trial_id not in self.told:
-                self.told.add(trial.trial_id)
-                row = "  ".join(described(trial))
-                print(f"{len(self.told)}/{self.trials}  trial {row}", flush=True)
 
 
 def number(trial: Any) -> int:
@@ -72,12 +70,12 @@ def table(trials: list[Any], count: int) -> Table:
 
 def described(trial: Any) -> list[str]:
     last = trial.last_result
-    state = "failed" if last.get("failure") else trial.status.lower()
-    score = f"{last[SCORE]:.4f}" if SCORE in last else ""
+    how = state(last, trial.status)[0] if trial.is_finished() else trial.status.lower()
+    score = f"{last[SCORE]:.4f}" if SCORE in last and how != "failed" else ""
     values = ", ".join(
         f"{key.rpartition('.')[2]} {value:.3g}"
         if isinstance(value, float)
         else f"{key.rpartition('.')[2]} {value}"
         for key, value in trial.config.items()
     )
-    return [str(number(trial)), state, score, str(last.get("epochs", "")), values]
+    return [str(number(trial)), how, score, str(last.get("epochs", "")), values]
