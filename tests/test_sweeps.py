@@ -343,8 +343,13 @@ def test_a_second_run_does_nothing_and_the_pipeline_s_own_does_not_look(swept) -
     assert "Running" not in project.dvc("repro", "sweeps/dvc.yaml")
     assert "sweep" not in project.dvc("repro", "--dry")
     assert not (project.folder / ".dvc/tmp/stages/sweep").exists()
-    plots = json.loads(project.dvc("plots", "show", "--json", errors=False))
-    assert "sweeps/parameters.json" in str(plots)
+    files = {"trials.csv": ("best_so_far", "trial"), "parameters.json": ("parameters", "place")}
+    for file, (template, x) in files.items():
+        shown = ("plots", "show", f"sweeps/{file}", "-t", template, "-x", x, "--json")
+        plots = json.loads(project.dvc(*shown, "-y", "validation_accuracy", errors=False))
+        (drawn,) = plots["data"][f"sweeps/{file}"]
+        assert drawn["content"]["data"]["values"]
+        assert "<DVC_METRIC" not in str(drawn["content"])
 
 
 @needs_ray
