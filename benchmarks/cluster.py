@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.checking import read_yaml
 from stages.files import read_array
-from stages.params import PARAMS, read_yaml
+from stages.params import PARAMS
 from sweeps.results import Trial
 from sweeps.space import Dimension, Scheduler, Sweep
 from sweeps.sweep import SETTINGS

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages import StageError
-from stages.params import PARAMS, read_yaml
+from stages.checking import read_yaml
+from stages.params import PARAMS
 
 PIPELINE = Path("dvc.yaml")
 LIBRARIES = ("keras", "numpy", "tensorflow")  # other versions may compute other bits

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from stages import StageError
+from stages.checking import Section, checked, read_yaml
 from stages.inputs import value_at
-from stages.params import PARAMS, Params, Section, Seed, checked, read_yaml
+from stages.params import PARAMS, Params, Seed
 
 SWEEP = Path("sweeps/params.yaml")
 SECTIONS = ("train", "model")  # what a training takes; other values change its arrays

@@ -12,8 +12,9 @@ import numpy as np
 from ray import tune
 
 from stages.batches import Part
+from stages.checking import checked
 from stages.fitting import fit
-from stages.params import PARAMS, Params, checked
+from stages.params import PARAMS, Params
 from stages.train import judged, maker
 
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import StageError
-from stages.params import Params, Section, checked, read_sections, read_yaml
+from stages.checking import Section, checked, read_yaml
+from stages.params import Params, read_sections
 
 PARAMS = ROOT / "params.yaml"
 CATALOG = ROOT / "data" / "catalog.yaml"

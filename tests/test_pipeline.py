@@ -16,8 +16,8 @@ from dvc.repo import Repo
 STAGES = ["fetch", "preprocess", "train", "evaluate", "plots"]
 
 # Their edit cannot change an output: run starts a stage with the help of importing, inputs and
-# lock, params refuses values but alters none, __init__ holds the error class.
-WITHOUT_EFFECT = {"__init__", "run", "importing", "inputs", "lock", "params"}
+# lock, params and checking refuse values but alter none, __init__ holds the error class.
+WITHOUT_EFFECT = {"__init__", "run", "importing", "inputs", "lock", "params", "checking"}
 # Where files come from changes nothing in them: their hashes are declared.
 NOT_DECLARED = {"sources"}
 
@@ -83,6 +83,7 @@ FILES: dict[str, set[str]] = {
     "inputs": set(),
     "lock": set(),
     "params": set(),
+    "checking": set(),
     "files": set(STAGES),
     "fetch": {"fetch"},
     "sources": {"fetch"},

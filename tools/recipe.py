@@ -18,8 +18,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from stages import StageError
+from stages.checking import checked, read_yaml
 from stages.files import replacing
-from stages.params import PARAMS, Params, checked, read_yaml
+from stages.params import PARAMS, Params
 
 RECIPES = Path("recipes.yaml")
 BASE = "article"  # the recipe that the others change

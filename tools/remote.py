@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import StageError
-from stages.params import read_yaml
+from stages.checking import read_yaml
 from tools.cache import cached
 from tools.verify import LOCK, PIPELINE, md5_of, outside_cache
 

@@ -15,7 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from stages import StageError
-from stages.params import read_yaml
+from stages.checking import read_yaml
 from tools.cache import cached
 
 LOCK, PIPELINE, REQUIREMENTS = Path("dvc.lock"), Path("dvc.yaml"), Path("requirements.txt")
