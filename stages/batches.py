@@ -55,7 +55,12 @@ class Batches:
     def dataset(self) -> tf.data.Dataset:
         """The batches of one epoch as TensorFlow reads them: uint8 images, float32 labels."""
         numbers = tf.data.Dataset.range(len(self))
-        return numbers.map(self.load, AT_ONCE, deterministic=True).prefetch(AHEAD)
+        batches = numbers.map(self.load, AT_ONCE, deterministic=True).prefetch(AHEAD)
+        # TensorFlow's tuner has nothing to choose here, and the end of an epoch would wait for the
+        # tuner's next turn. These double: up to as long again as the epoch took.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.with_options(options)
 
     def load(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.numpy_function(self.read, [number], [tf.uint8, tf.float32])

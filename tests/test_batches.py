@@ -1,5 +1,7 @@
 """The training input: which row comes when, and in which form."""
 
+import time
+
 import numpy as np
 import pytest
 from conftest import CLASSES, augmentation, tiny_images
@@ -148,3 +150,12 @@ def test_labels_stay_with_their_augmented_images():
     columns = images.astype(float).mean(axis=1)
     middles = np.stack([columns[:, 1 + 3 * c : 3 + 3 * c].mean(axis=1) for c in range(3)], axis=1)
     np.testing.assert_array_equal(middles.argmax(axis=1), one_hot.argmax(axis=1))
+
+
+def test_the_end_of_an_epoch_waits_for_no_timer():
+    batches_of_an_epoch = iter(batches(seed=1).dataset())
+    next(batches_of_an_epoch)
+    time.sleep(0.8)  # TensorFlow's tuner, which is off, would have its next turn after 1.27 s
+    start = time.monotonic()
+    del batches_of_an_epoch
+    assert time.monotonic() - start < 0.2
