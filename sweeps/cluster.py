@@ -24,12 +24,16 @@ GIB = 2**30
 
 
 @contextmanager
-def joined(threads: int) -> Iterator[None]:
-    """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads."""
+def joined(threads: int, project: Path | None = None) -> Iterator[None]:
+    """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads.
+
+    Workers get the code, or the whole folder `project` as the one that they work in.
+    """
     count = str(threads)
+    code = [str(Path(folder).absolute()) for folder in ("stages", "sweeps")]
     workers = {
-        "py_modules": [str(Path(code).absolute()) for code in ("stages", "sweeps")],
-        "excludes": ["__pycache__"],
+        **({"working_dir": str(project)} if project else {"py_modules": code}),
+        "excludes": ["__pycache__", ".git"],
         "env_vars": {
             "KERAS_BACKEND": "tensorflow",
             "OMP_NUM_THREADS": count,

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,6 +19,11 @@ from stages.params import Augmentation, Cnn, Mlp, Model, Train
 ROOT = Path(__file__).parent.parent
 CLASSES = ["left", "middle", "right"]
 SHAPE = (12, 10)  # height and width: not square, so that no stage can mix them up
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None and "CI" not in os.environ,
+    reason="Ray is not installed: `make sweeps`",
+)
 
 TINY_PARAMS = {
     "dataset": "tiny",

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 import yaml
-from conftest import ROOT, Project
+from conftest import ROOT, Project, needs_ray
 
 from benchmarks import recipes as measuring
 from stages import StageError
@@ -146,11 +146,34 @@ def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch):
     assert measured.git("status", "--porcelain").splitlines()[0].endswith("README.md")
 
 
+@needs_ray
+def test_runs_can_be_spread_over_ray(measured: Project, monkeypatch):
+    words = ["python -m benchmarks.recipes", "article", "more", "--seeds", "7", "--spread", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    measuring.main()
+    rows = measuring.rows()
+    assert {row["recipe"] for row in rows} == {"article", "more"}
+    assert all(row["machine"].endswith("; 1 of its threads") for row in rows)
+    more = measuring.measured(measured.folder, "more", seed=7)
+    (spread,) = (row for row in rows if row["recipe"] == "more")
+    assert (spread["parameters"], spread["epochs"]) == (str(more["parameters"]), "2")
+
+
+@needs_ray
+def test_a_run_that_fails_on_ray_says_why(measured: Project, monkeypatch):
+    monkeypatch.setenv("DATASET_FOLDER", str(measured.folder / "nowhere"))
+    words = ["python -m benchmarks.recipes", "article", "--seeds", "7", "--spread", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="stages.run fetch data/raw ended with 1"):
+        measuring.main()
+    assert measuring.rows() == []
+
+
 def test_a_measured_run_is_what_dvc_repro_gives(measured: Project):
-    row = measuring.measured("article", recipe("article"), seed=3)
+    found = measuring.measured(measured.folder, "article", seed=3)
     measured.edit({"seed": 3})
     measured.dvc("repro", "evaluate")
-    assert float(row["accuracy"]) == read_json(measured.folder / "reports/test.json")["accuracy"]
+    assert found["accuracy"] == read_json(measured.folder / "reports/test.json")["accuracy"]
 
 
 def test_a_recipe_with_other_values_is_another(measured: Project):

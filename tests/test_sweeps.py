@@ -1,7 +1,6 @@
 """Sweeps: what a space may hold, and real trials on Ray, killed and interrupted on the way."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Project
+from conftest import ROOT, Project, needs_ray
 from faults import Started, started
 from test_pipeline import WITHOUT_EFFECT, imported, ran
 
@@ -23,10 +22,6 @@ from sweeps.results import Trial
 from sweeps.space import Dimension, changed, corners, decoded, encoded, read_sweep
 from tools.recipe import recipe
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None and "CI" not in os.environ,
-    reason="Ray is not installed: `make sweeps`",
-)
 SWEEP = {
     # The second network fails in every trial: its kernel is larger than the images.
     "space": {

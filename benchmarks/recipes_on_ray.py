@@ -1,0 +1,42 @@
+"""The measured runs of recipes on Ray: on this machine, or on the cluster at RAY_ADDRESS."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweeps.sweep import SETTINGS
+
+os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
+
+import ray
+
+from benchmarks.recipe_run import measured
+from sweeps.cluster import joined
+
+TIMES_LOST = 3  # that a run starts again because its node or process was lost
+
+
+def spread(
+    commit: Path, runs: list[tuple[str, int]], threads: int
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """The number of each run in `runs`, recipes and seeds, and what it gave, as they end.
+
+    The commit's files go to each node as Ray's working folder; a node fetches the data itself.
+    Raises RuntimeError with the failed command's output.
+    """
+    with joined(threads, commit):
+        task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(here)
+        pending = {task.remote(*run): number for number, run in enumerate(runs)}
+        while pending:
+            (ended,), _ = ray.wait(list(pending))
+            try:
+                found = ray.get(ended)
+            except ray.exceptions.RayTaskError as error:
+                raise RuntimeError(error.cause) from None
+            found["machine"] = f"{found['machine']}; {threads} of its threads"
+            yield pending.pop(ended), found
+
+
+def here(name: str, seed: int) -> dict[str, object]:
+    """What a worker runs, in whose folder the commit is."""
+    return measured(Path(), name, seed)
