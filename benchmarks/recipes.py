@@ -57,11 +57,8 @@ def main() -> None:
     try:
         for run, found in results(todo, asked.spread):
             append(run, found)
-            seconds = float(str(found["train_seconds"]))
-            print(
-                f"{run.recipe}, seed {run.seed}: test accuracy {found['accuracy']}, {seconds:.0f} s",
-                flush=True,
-            )
+            said = f"test accuracy {found['accuracy']}, {found['train_seconds']} s"
+            print(f"{run.recipe}, seed {run.seed}: {said}", flush=True)
     except (RuntimeError, StageError) as error:
         sys.exit(f"recipes: {error}")
     write_table()

@@ -1,4 +1,4 @@
-"""Importing a stage's code: quietly, and in half of the time that TensorFlow and Keras take."""
+"""Importing a stage's code: quietly, and without what its packages import for nothing."""
 
 import gc
 import importlib
@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LEARNING = {"train", "evaluate"}  # the stages that need Keras
-KERAS_WOULD_IMPORT = ("matplotlib", "pandas", "scipy", "sklearn")
+# What a package would import only because it is installed, for functions that no stage calls: half
+# of the time that the import takes.
+WOULD_IMPORT = {"keras": ("matplotlib", "pandas", "scipy", "sklearn"), "seaborn": ("scipy",)}
+LARGEST = {"train": "keras", "evaluate": "keras", "plots": "seaborn"}  # package of a stage
 
 
 def import_stage(stage: str) -> Any:
@@ -18,20 +20,20 @@ def import_stage(stage: str) -> Any:
     gc.disable()
     try:
         with quiet_import():
-            if stage in LEARNING:
-                import_keras()
+            if package := LARGEST.get(stage):
+                import_alone(package)
             return importlib.import_module(f"stages.{stage}")
     finally:
         gc.freeze()  # what was imported stays: no collection need look through it
         gc.enable()
 
 
-def import_keras() -> None:
-    """Import Keras without the packages that it imports only because they are installed."""
+def import_alone(package: str) -> None:
+    """Import the package as if what it would import for nothing were not installed."""
     modules: dict[str, Any] = sys.modules
-    hidden = [name for name in KERAS_WOULD_IMPORT if name not in modules]
-    modules |= dict.fromkeys(hidden)  # None: as if it were not installed
-    importlib.import_module("keras")
+    hidden = [name for name in WOULD_IMPORT[package] if name not in modules]
+    modules |= dict.fromkeys(hidden)  # None: an import of it fails
+    importlib.import_module(package)
     for name in hidden:
         del modules[name]
 

@@ -161,10 +161,14 @@ def test_runs_can_be_spread_over_ray(measured: Project, monkeypatch):
 
 @needs_ray
 def test_a_run_that_fails_on_ray_says_why(measured: Project, monkeypatch):
-    monkeypatch.setenv("DATASET_FOLDER", str(measured.folder / "nowhere"))
-    words = ["python -m benchmarks.recipes", "article", "--seeds", "7", "--spread", "1"]
+    recipes = yaml.safe_load(measured.read("recipes.yaml"))
+    too_large = {"model": {"name": "cnn", "cnn": {"kernels": [31, 3]}}}
+    text = yaml.safe_dump(recipes | {"broken": too_large})
+    (measured.folder / "recipes.yaml").write_text(text, encoding="utf-8")
+    measured.commit("A recipe that cannot train")
+    words = ["python -m benchmarks.recipes", "broken", "--seeds", "7", "--spread", "1"]
     monkeypatch.setattr("sys.argv", words)
-    with pytest.raises(SystemExit, match="stages.run fetch data/raw ended with 1"):
+    with pytest.raises(SystemExit, match=r"(?s)stages\.run train .* ended with 1:.*kernel of 31"):
         measuring.main()
     assert measuring.rows() == []
 

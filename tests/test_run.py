@@ -80,14 +80,15 @@ def test_a_wrong_number_of_paths_is_refused(clone, paths):
 # What it need not wait for
 
 
-def test_train_does_not_wait_for_what_it_does_not_use(fresh_project):
-    code = """
+@pytest.mark.parametrize(("stage", "package"), [("train", "keras"), ("plots", "seaborn")])
+def test_a_stage_does_not_wait_for_what_it_does_not_use(fresh_project, stage, package):
+    code = f"""
 import sys
-from stages.importing import KERAS_WOULD_IMPORT, import_stage
-import_stage("train")
-print(set(KERAS_WOULD_IMPORT) & set(sys.modules))
+from stages.importing import WOULD_IMPORT, import_stage
+import_stage("{stage}")
+print(set(WOULD_IMPORT["{package}"]) & set(sys.modules))
 import_stage("evaluate")
-import sklearn.metrics, pandas, seaborn  # they are only hidden while Keras looks for them
+import sklearn.metrics, pandas, seaborn, scipy.stats  # they are hidden during one import alone
 """
     assert fresh_project.run("python", "-c", code, errors=False) == "set()\n"
 
