@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from stages import StageError
 from stages.checking import read_yaml
+from stages.keys import leaves, value_at
 from stages.params import PARAMS
 
 PIPELINE = Path("dvc.yaml")
@@ -41,21 +42,6 @@ def read_inputs(stage: str, pipeline: Path = PIPELINE) -> Inputs:
                 name = re.sub(r"\$\{(.+?)\}", lambda match: str(value_at(values, match[1])), key)
                 params |= leaves(name, value_at(place, name))
     return Inputs(params, {dep: file_state(Path(dep)) for dep in declared["deps"]})
-
-
-def value_at(values: Any, name: str) -> Any:
-    """The value of a key such as train.epochs, None if there is none."""
-    for key in name.split("."):
-        values = values.get(key) if isinstance(values, dict) else None
-    return values
-
-
-def leaves(name: str, value: Any) -> dict[str, Any]:
-    """Each single value of a section by its full key, so that an edit can be named."""
-    if not isinstance(value, dict):
-        return {name: value}
-    parts = (leaves(f"{name}.{key}", below) for key, below in value.items())
-    return {key: single for part in parts for key, single in part.items()}
 
 
 def file_state(path: Path) -> object:

@@ -15,9 +15,9 @@ from dvc.repo import Repo
 
 STAGES = ["fetch", "preprocess", "train", "evaluate", "plots"]
 
-# Their edit cannot change an output: run starts a stage with the help of importing, inputs and
-# lock, params and checking refuse values but alter none, __init__ holds the error class.
-WITHOUT_EFFECT = {"__init__", "run", "importing", "inputs", "lock", "params", "checking"}
+# Their edit cannot change an output: run starts a stage with the help of importing, inputs, keys
+# and lock, params and checking refuse values but alter none, __init__ holds the error class.
+WITHOUT_EFFECT = {"__init__", "run", "importing", "inputs", "keys", "lock", "params", "checking"}
 # Where files come from changes nothing in them: their hashes are declared.
 NOT_DECLARED = {"sources"}
 
@@ -81,6 +81,7 @@ FILES: dict[str, set[str]] = {
     "run": set(),
     "importing": set(),
     "inputs": set(),
+    "keys": set(),
     "lock": set(),
     "params": set(),
     "checking": set(),

@@ -9,7 +9,8 @@ from conftest import ROOT, Project, needs_ray
 from benchmarks import recipes as measuring
 from stages import StageError
 from stages.files import read_json
-from tools.recipe import RECIPES, leaves, overrides, read_recipes, recipe
+from stages.keys import leaves
+from tools.recipe import RECIPES, overrides, read_recipes, recipe
 
 NAMES = list(read_recipes(ROOT / RECIPES))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -21,12 +22,12 @@ def command(project: Project, *words: str, code: int = 0) -> str:
 
 
 def test_the_articles_recipe_is_what_params_yaml_ships_with():
-    assert recipe("article") == leaves(OF_RECIPES)
+    assert recipe("article") == leaves("", OF_RECIPES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_has_every_value_and_params_yaml_is_right_with_it(name):
-    assert recipe(name).keys() == leaves(OF_RECIPES).keys()
+    assert recipe(name).keys() == leaves("", OF_RECIPES).keys()
 
 
 def test_every_option_serves_a_recipe():
@@ -46,7 +47,7 @@ def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp
     assert "`dvc repro` runs them" in output
     after = project.read("params.yaml")
     values = yaml.safe_load(after)
-    assert leaves({key: values[key] for key in OF_RECIPES}) == recipe("cnn-ensemble")
+    assert leaves("", {key: values[key] for key in OF_RECIPES}) == recipe("cnn-ensemble")
     assert values["seed"] == PARAMS["seed"]
     comments = [line.split("#")[1] for line in shipped.splitlines() if "#" in line]
     assert [line.split("#")[1] for line in after.splitlines() if "#" in line] == comments
@@ -59,7 +60,7 @@ def test_what_another_recipe_left_does_not_stay(fresh_project: Project, tmp_path
     command(project, "wide-mlp")
     command(project, "fast-mlp")
     values = yaml.safe_load(project.read("params.yaml"))
-    assert leaves({key: values[key] for key in OF_RECIPES}) == recipe("fast-mlp")
+    assert leaves("", {key: values[key] for key in OF_RECIPES}) == recipe("fast-mlp")
 
 
 def test_overrides_are_what_dvc_exp_run_takes(project: Project, tmp_path):
@@ -78,7 +79,7 @@ def test_overrides_are_what_dvc_exp_run_takes(project: Project, tmp_path):
 
 def test_values_that_are_there_already_are_no_overrides(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert overrides(leaves(OF_RECIPES)) == []
+    assert overrides(leaves("", OF_RECIPES)) == []
     assert overrides({"train.schedule": "cosine"}) == ["-S train.schedule=cosine"]
 
 

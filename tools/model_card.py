@@ -6,8 +6,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.files import read_json
+from stages.keys import leaves
 from stages.params import Dataset, read_sections
-from tools.revisions import flat
 
 REPORTS = Path("reports")
 MOST_CONFUSED = 5
@@ -112,9 +112,9 @@ def parameters(sections: dict[str, Any]) -> str:
     model = sections["model"]
     chosen = {
         "seed": sections["seed"],
-        **flat("preprocess", sections["preprocess"].model_dump()),
-        **flat("train", sections["train"].model_dump()),
-        **flat(f"model.{model.name}", model.chosen.model_dump()),
+        **leaves("preprocess", sections["preprocess"].model_dump()),
+        **leaves("train", sections["train"].model_dump()),
+        **leaves(f"model.{model.name}", model.chosen.model_dump()),
     }
     rows = [f"| {key} | {value} |" for key, value in chosen.items()]
     return "\n".join(["| parameter | value |", "|:--|:--|", *rows])

@@ -20,6 +20,7 @@ from ruamel.yaml.comments import CommentedSeq
 from stages import StageError
 from stages.checking import checked, read_yaml
 from stages.files import replacing
+from stages.keys import leaves
 from stages.params import PARAMS, Params
 
 RECIPES = Path("recipes.yaml")
@@ -68,21 +69,12 @@ def recipe(name: str, path: Path = RECIPES) -> Values:
     recipes = read_recipes(path)
     if name not in recipes:
         raise StageError(f"{name}: expected a recipe of {path}: {', '.join(recipes)}")
-    values = leaves(read_recipes(RECIPES)[BASE]) | leaves(recipes[name])
+    values = leaves("", read_recipes(RECIPES)[BASE]) | leaves("", recipes[name])
     whole: Any = read_yaml(PARAMS)
     for key, value in values.items():
         put(whole, key, value)
     checked(Params, whole, Path(f"{path}, recipe {name}"))
     return values
-
-
-def leaves(block: Values, prefix: str = "") -> Values:
-    """A block's single values by their full keys."""
-    found: Values = {}
-    for key, value in block.items():
-        name = f"{prefix}{key}"
-        found |= leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return found
 
 
 def put(values: Any, key: str, value: Any) -> bool:

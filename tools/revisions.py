@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages import StageError
+from stages.keys import leaves, value_at
 
 WORKSPACE = "workspace"
 EXPERIMENTS = "refs/exps/[0-9a-f][0-9a-f]/*"  # two digits of the baseline, then its others
@@ -68,8 +69,8 @@ def read_revision(name: str, predictions: str) -> Revision:
         file = read_yaml(name, commit, path)
         for stage in stages:
             for key, value in stage.get("params", {}).get(path, {}).items():
-                params |= flat(key, value)
-                now |= flat(key, value_at(file, key))
+                params |= leaves(key, value)
+                now |= leaves(key, value_at(file, key))
     stale = differing(params | code | made, now)
     if stale and commit is None:
         raise StageError(
@@ -154,19 +155,6 @@ def leading_to(path: str, stages: dict[str, Any]) -> list[Any]:
             earlier = [s for dep in stage.get("deps", []) for s in leading_to(dep["path"], stages)]
             return [s for number, s in enumerate(earlier) if s not in earlier[:number]] + [stage]
     return []
-
-
-def value_at(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
-
-
-def flat(key: str, value: Any) -> Entries:
-    """A section as its keys: {"train.epochs": 20, ...}."""
-    if not isinstance(value, dict):
-        return {key: value}
-    return {name: leaf for k, v in value.items() for name, leaf in flat(f"{key}.{k}", v).items()}
 
 
 def differing(a: Entries, b: Entries) -> list[str]:

@@ -1,0 +1,18 @@
+"""Keys of nested values, as a YAML file has them: train.epochs is what `epochs` of `train` holds."""
+
+from typing import Any
+
+
+def value_at(values: Any, key: str) -> Any:
+    """The value of a key, None if there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def leaves(key: str, value: Any) -> dict[str, Any]:
+    """Each single value of the section at `key` by its full key; "" for the whole of a file."""
+    if not isinstance(value, dict):
+        return {key: value}
+    parts = (leaves(f"{key}.{name}".lstrip("."), below) for name, below in value.items())
+    return {name: single for part in parts for name, single in part.items()}
