@@ -1,4 +1,4 @@
-"""Keys of nested values, as a YAML file has them: train.epochs is what `epochs` of `train` holds."""
+"""Keys of nested values, as YAML files have them: train.epochs is what train holds as epochs."""
 
 from typing import Any
 
