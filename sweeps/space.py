@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from stages import StageError
 from stages.checking import Section, checked, read_yaml
-from stages.inputs import value_at
+from stages.keys import value_at
 from stages.params import PARAMS, Params, Seed
 
 SWEEP = Path("sweeps/params.yaml")
