@@ -16,7 +16,7 @@ from faults import Started, assert_nothing_lost, outputs, started
 fault = partial(pytest.mark.fault, heading="Runs")
 
 GOING_ON = "An interrupted run left a checkpoint: going on after epoch"
-REDONE = "at most 5 s of training, done again"
+REDONE = "at most 5 s and an epoch of training, done again"
 TRAIN = ("dvc", "repro", "train")
 ENDED = "failed to reproduce 'train'"
 
