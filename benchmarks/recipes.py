@@ -1,8 +1,9 @@
 """python -m benchmarks.recipes [RECIPE ...]: measure recipes with several seeds, on test images.
 
 Each run trains and evaluates as `dvc repro` does, with the last commit's files, one after the
-other; nothing else should run beside it. A finished run is a row of benchmarks/recipes.csv; what
-is there already, of the same values, is not run again. `--table` only writes the README's table.
+other; nothing else should run beside it. Commit recipes.yaml first. A finished run is a row of
+benchmarks/recipes.csv; what is there already, of the same values, is not run again: remove rows of
+older code first. `--table` only writes the README's table.
 `--spread THREADS` runs them on Ray, with so many threads each: as many at once as this machine
 carries, or the cluster at RAY_ADDRESS (docs/scale.md); the seconds are then those of that many.
 """
@@ -53,8 +54,8 @@ def main() -> None:
     parser.add_argument("--spread", type=int, metavar="THREADS", help="run on Ray")
     parser.add_argument("--table", action="store_true", help="only write the README's table")
     asked = parser.parse_args()
-    todo = [] if asked.table else missing(asked.recipes, asked.seeds)
     try:
+        todo = [] if asked.table else missing(asked.recipes, asked.seeds)
         for run, found in results(todo, asked.spread):
             append(run, found)
             said = f"test accuracy {found['accuracy']}, {found['train_seconds']} s"
@@ -65,7 +66,12 @@ def main() -> None:
 
 
 def missing(names: list[str], seeds: list[int] | None) -> list[Run]:
-    """The runs that are asked for and have no row yet."""
+    """The runs that are asked for and have no row yet.
+
+    Raises StageError if the last commit, with which they would run, has other recipes.
+    """
+    if git("status", "--porcelain", "recipes.yaml"):
+        raise StageError("recipes.yaml has edits that are not committed: commit them first")
     runs = []
     for name in names or read_recipes(ROOT / "recipes.yaml"):
         values = recipe(name)
@@ -94,6 +100,11 @@ def results(todo: list[Run], threads: int | None) -> Iterator[tuple[Run, dict[st
                 yield run, measured(commit, run.recipe, run.seed)
 
 
+def git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def digest(values: dict[str, Any]) -> str:
     """What tells a recipe's values from others that it once had."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
@@ -115,6 +126,7 @@ def append(run: Run, found: dict[str, object]) -> None:
         "seed": run.seed,
         "epochs": values["train.epochs"],
         **found,
+        "versions": f"commit {git('rev-parse', '--short', 'HEAD')} {found['versions']}",
     }
     new = not RESULTS.exists()
     with RESULTS.open("a", encoding="utf-8", newline="") as file:

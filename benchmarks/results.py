@@ -96,7 +96,13 @@ def read(path: Path = CSV) -> list[Row]:
 
 
 def replace(new: Iterable[Row], order: list[str], path: Path = CSV) -> None:
-    """Put rows in the place of those of the same name, sorted as `order` names them."""
+    """Put rows in the place of those of the same name, sorted as `order` names them.
+
+    Old rows that it does not name are dropped. Raises ValueError for new ones: a row was renamed.
+    """
+    new = list(new)
+    if unknown := [row["what"] for row in new if row["what"] not in order]:
+        raise ValueError(f"expected rows that LIMITS names, found {unknown}")
     rows = {old["what"]: old for old in read(path)} | {row["what"]: row for row in new}
     place = {what: number for number, what in enumerate(order)}
     known = sorted((what for what in rows if what in place), key=place.__getitem__)

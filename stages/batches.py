@@ -14,7 +14,8 @@ from stages.params import Augmentation
 Bytes = npt.NDArray[np.uint8]
 Part = tuple[Bytes, Bytes]  # images (count, height, width) and labels (count,)
 
-AT_ONCE = 2  # batches that are made at the same time
+TOGETHER = 1024  # images, about, that one call of Python makes: a call for each batch costs a tenth
+AT_ONCE = 2  # calls at the same time
 AHEAD = 4  # batches that wait for the network
 
 
@@ -36,6 +37,7 @@ class Batches:
     ) -> None:
         self.parts = parts
         self.classes, self.batch_size, self.seed = classes, batch_size, seed
+        self.together = max(1, TOGETHER // batch_size)  # batches
         self.augmentation = augmentation if augmentation and augmentation.on else None
         self.starts = np.cumsum([0, *(len(labels) for _, labels in parts)])
         self.shape = parts[0][0].shape[1:]  # of an image
@@ -54,18 +56,24 @@ class Batches:
 
     def dataset(self) -> tf.data.Dataset:
         """The batches of one epoch as TensorFlow reads them: uint8 images, float32 labels."""
-        numbers = tf.data.Dataset.range(len(self))
-        batches = numbers.map(self.load, AT_ONCE, deterministic=True).prefetch(AHEAD)
+        numbers = tf.data.Dataset.range(0, len(self), self.together)
+        several = numbers.map(self.load, AT_ONCE, deterministic=True)
+        batches = several.rebatch(self.batch_size).prefetch(AHEAD)
         # TensorFlow's tuner has nothing to choose here, and the end of an epoch would wait for the
         # tuner's next turn. These double: up to as long again as the epoch took.
         options = tf.data.Options()
         options.autotune.enabled = False
         return batches.with_options(options)
 
-    def load(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(self.read, [number], [tf.uint8, tf.float32])
+    def load(self, first: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = tf.numpy_function(self.read_several, [first], [tf.uint8, tf.float32])
         images = tf.ensure_shape(images, (None, *self.shape))
         return images, tf.ensure_shape(labels, (None, self.classes))
+
+    def read_several(self, first: int) -> list[npt.NDArray[Any]]:
+        """The batch of that number and those that are made with it, one after the other."""
+        numbers = range(first, min(first + self.together, len(self)))
+        return [np.concatenate(kind) for kind in zip(*map(self.read, numbers), strict=True)]
 
     def read(self, number: int) -> tuple[Bytes, npt.NDArray[np.float32]]:
         """A batch of the epoch: images, augmented, and one-hot labels."""

@@ -76,11 +76,12 @@ def learning_rate(
     """A linear rise over the warm-up, then constant or half a cosine down to 0 at the end."""
     if train.schedule == "constant" and not train.warmup:
         return train.learning_rate
-    warmup = round(train.warmup * steps_an_epoch)
+    steps = train.epochs * steps_an_epoch
+    warmup = min(round(train.warmup * steps_an_epoch), steps - 1)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else train.learning_rate,
         warmup_target=train.learning_rate if warmup else None,
         warmup_steps=warmup,
-        decay_steps=train.epochs * steps_an_epoch - warmup,
+        decay_steps=steps - warmup,
         alpha=0.0 if train.schedule == "cosine" else 1.0,  # share of the rate that stays
     )

@@ -16,7 +16,8 @@ PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 
 Block = TypeVar("Block")
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy and Keras take
+SEEDS = 2**32  # NumPy and Keras take those below
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Layers = Annotated[list[Annotated[int, Field(ge=1, le=16_384)]], Field(min_length=1)]
 
@@ -115,6 +116,15 @@ class Params(Section):
     model: Model
     preprocess: Preprocess
     plots: Plots
+
+    @model_validator(mode="after")
+    def a_seed_for_each_member(self) -> Self:
+        if self.seed + self.train.members > SEEDS:
+            raise ValueError(
+                f"seed is {self.seed} with {self.train.members} members, whose seeds follow each "
+                f"other: expected the last one to be at most {SEEDS - 1}"
+            )
+        return self
 
 
 class DataFile(Section):

@@ -10,11 +10,13 @@ from stages import StageError
 
 class StopAtNaN(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if not all(map(math.isfinite, logs.values())):
-            raise StageError(
-                f"the loss became {logs['loss']} in epoch {epoch + 1}: training diverged. "
-                "Lower train.learning_rate in params.yaml and run again."
-            )
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                which = name.replace("val_", "validation ")
+                raise StageError(
+                    f"the {which} became {value} in epoch {epoch + 1}: training diverged. "
+                    "Lower train.learning_rate in params.yaml and run again."
+                )
 
 
 class EpochLine(keras.callbacks.Callback):

@@ -1,8 +1,9 @@
 """Starts a stage: python -m stages.run STAGE PATH ...
 
 A stage's `main` names what it needs. Its `Path` arguments come from the command line, in order;
-`scratch` is a folder that stays after a failure, for the next run with the same inputs; every
-other argument is the section of params.yaml of that name, and `dataset` the catalog's block.
+`scratch` is a folder that stays after a failure for the next run with the same inputs, until a run
+of the stage succeeds; every other argument is the section of params.yaml of that name, and
+`dataset` the catalog's block.
 """
 
 import inspect

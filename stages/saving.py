@@ -50,6 +50,12 @@ def save_model(model: keras.Model, path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's date is the earliest, too
 
 
+# What Python's zip, JSON and HDF5 and Keras raise for bytes that are not such a file's.
+UNREADABLE = (
+    ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
 def load_model(path: Path) -> keras.Model:
     """The model of a .keras file as save_model writes it, checked before anything is built.
 
@@ -70,7 +76,7 @@ def load_model(path: Path) -> keras.Model:
             model = keras.saving.load_model(checked, compile=False, safe_mode=True)
         if not all(np.isfinite(values).all() for values in model.get_weights()):
             raise ValueError("a weight is not a finite number")
-    except (ValueError, TypeError, KeyError, OSError, RecursionError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise StageError(f"{path}: not a model that this project wrote: {error}. {HEAL}") from None
     return model
 

@@ -43,7 +43,7 @@ def joined(threads: int, project: Path | None = None) -> Iterator[None]:
         },
     }
     address = os.environ.get("RAY_ADDRESS")
-    here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    here = {"num_cpus": cores(), "include_dashboard": False}
     try:
         if address:
             host, _, port = address.rpartition(":")
@@ -70,9 +70,20 @@ def joined(threads: int, project: Path | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
+def cores() -> int:
+    """How many this process may use; macOS cannot tell, there all."""
+    may_use = getattr(os, "sched_getaffinity", None)
+    return len(may_use(0)) if may_use else os.cpu_count() or 1
+
+
 def storage_for(folder: Path) -> str:
     """SWEEP_STORAGE, or the folder if all nodes are on this machine. Raises StageError if not."""
     if storage := os.environ.get("SWEEP_STORAGE"):
+        if "://" not in storage and not Path(storage).is_absolute():
+            raise StageError(
+                f"SWEEP_STORAGE: expected a folder's whole path or a bucket (/mnt/shared/sweeps, "
+                f"s3://bucket/sweeps), found {storage}"
+            )
         return storage
     machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     if len(machines) > 1:

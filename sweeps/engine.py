@@ -97,6 +97,8 @@ def trial(
     try:
         values = changed(start, decoded(sweep.space, config))
         run(values, training, validation, sweep.seeds)
+    except (OSError, MemoryError):
+        raise  # this machine's fault: Ray tries again
     except Exception as error:
         name = "" if isinstance(error, StageError) else f"{type(error).__name__}: "
         # The search is told the worst score there is, so that it avoids such values.

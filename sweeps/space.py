@@ -42,14 +42,17 @@ class Dimension(Section):
             raise ValueError("expected low and high, low below high, or choices")
         if self.log and self.low <= 0:
             raise ValueError(f"log: expected low above 0, found {self.low}")
-        if self.integer and not all(isinstance(end, int) for end in self.ends):
+        if self.integer and not all(isinstance(end, int) for end in (self.low, self.high)):
             raise ValueError(f"integer: expected whole numbers, found {self.low} and {self.high}")
         return self
 
     @property
     def ends(self) -> list[Any]:
-        """The extremes of the range, or every choice."""
-        return [self.low, self.high] if self.choices is None else self.choices
+        """The extremes of the range, as the search draws its values, or every choice."""
+        if self.choices is not None:
+            return self.choices
+        kind = int if self.integer else float
+        return [kind(end) for end in (self.low, self.high) if end is not None]
 
     def place(self, value: Any) -> float:
         """Where in the range the value is, from 0 to 1: even by ratio if `log`."""
@@ -183,6 +186,13 @@ def decoded(space: dict[str, Dimension], values: Values) -> Values:
 
 
 def starting_point(space: dict[str, Dimension], start: Values) -> list[Values]:
-    """The values that params.yaml has, for the first trial, if the space holds them all."""
+    """The values that params.yaml has, for the first trial, if the space holds them all.
+
+    Each as the space writes it, by which the search knows it: 0 may stand in one file, 0.0 in the
+    other.
+    """
     values = {key: value_at(start, key) for key in space}
-    return [values] if all(space[key].holds(value) for key, value in values.items()) else []
+    if not all(space[key].holds(value) for key, value in values.items()):
+        return []
+    choices = {key: space[key].choices for key in space}
+    return [{k: c[c.index(values[k])] if c else values[k] for k, c in choices.items()}]

@@ -48,7 +48,11 @@ def main(processed: Path, sweeps: Path) -> None:
         trials = engine.run_trials(
             sweep, start, arrays["train"], arrays["validation"], storage, name
         )
-        best = results.best_trial(trials)
+        try:
+            best = results.best_trial(trials)
+        except StageError:
+            cluster.forget(storage, name, TEMPORARY / "sweep")  # the next run tries them again
+            raise
         results.write_trials(trials, sweep.space, sweeps / "trials.csv")
         results.write_parameters(trials, sweep.space, sweeps / "parameters.json")
         results.write_best(best, start, sweeps / "best.yaml")

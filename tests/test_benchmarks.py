@@ -134,13 +134,15 @@ def test_a_row_takes_the_place_of_its_earlier_one_and_stands_in_order(tmp_path: 
     path, order = tmp_path / "speed.csv", ["first", "second", "third"]
     for what, ours in [("third", 3.0), ("first", 1.0), ("gone", 0.0), ("third", 6.0)]:
         row = results.row(Result(what, "s", [ours], [2.0], "a, b"), "machine", "versions")
-        results.replace([row], order, path)
+        results.replace([row], [*order, "gone"] if what == "gone" else order, path)
     rows = results.read(path)
     assert [(row["what"], row["ours"], row["ratio"]) for row in rows] == [
         ("first", "1.000", "0.500"),
         ("third", "6.000", "3.000"),
     ]
     assert rows[0]["note"] == "a, b"
+    with pytest.raises(ValueError, match="expected rows that LIMITS names, found"):
+        results.replace([row | {"what": "fourth"}], order, path)
 
 
 def test_a_table_shows_what_the_limit_is_of() -> None:

@@ -208,6 +208,7 @@ def test_groups_of_other_code_or_of_one_run_are_refused() -> None:
         ([runs[0], edited, *runs[2:]], 2, "differ in stages/train.py"),
         (runs, 1, "found a0 alone"),
         ([*runs[:3], dataclasses.replace(runs[3], made=runs[0].made)], 2, "they are one run"),
+        ([*runs[:2], runs[0], runs[2]], 2, "they are one run"),
     ]:
         with pytest.raises(StageError, match=expected):
             compare_groups(Predictions(listed, [GOOD] * 4, LABELS), size, "validation")

@@ -255,6 +255,13 @@ def test_a_warmup_ends_before_the_training_does(tmp_path, epochs):
     assert line == f"train: warmup takes {epochs}.0 of 20 epochs: shorten it"
 
 
+def test_each_member_of_an_ensemble_has_a_seed(tmp_path):
+    last = set_value(VALUES, "seed", 2**32 - 2)
+    assert read_sections(write(tmp_path, set_value(last, "train.members", 2)), CATALOG)
+    line = problem(tmp_path, set_value(last, "train.members", 3))
+    assert line.endswith("expected the last one to be at most 4294967295")
+
+
 @pytest.mark.parametrize("number", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
 def test_a_small_number_is_a_number_as_dvc_writes_it(tmp_path, number):
     path = write(tmp_path, TEXT.replace("learning_rate: 0.001", f"learning_rate: {number}"))

@@ -88,6 +88,7 @@ def test_values_that_are_there_already_are_no_overrides(monkeypatch):
     [
         ("a: {train: {epochs: 0}}", "a", "a has 1 problem:\n  train.epochs: should be greater"),
         ("a: {train: {epoch: 1}}", "a", "train.epoch: unknown key"),
+        ("a: {train: {epochs: {first: 1}}}", "a", r"train\.epochs\.first: expected a key of"),
         ("a: {}", "b", "b: expected a recipe of .*: a$"),
         ("a: 1", "a", "expected blocks shaped like params.yaml"),
         ("[]", "a", "expected blocks shaped like params.yaml"),
@@ -172,6 +173,13 @@ def test_a_run_that_fails_on_ray_says_why(measured: Project, monkeypatch):
     with pytest.raises(SystemExit, match=r"(?s)stages\.run train .* ended with 1:.*kernel of 31"):
         measuring.main()
     assert measuring.rows() == []
+
+
+def test_recipes_that_are_not_committed_are_not_measured(measured: Project, monkeypatch):
+    (measured.folder / "recipes.yaml").write_text(measured.read("recipes.yaml") + "# edited\n")
+    monkeypatch.setattr("sys.argv", ["python -m benchmarks.recipes", "more"])
+    with pytest.raises(SystemExit, match=r"recipes\.yaml has edits that are not committed"):
+        measuring.main()
 
 
 def test_a_measured_run_is_what_dvc_repro_gives(measured: Project):

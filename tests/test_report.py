@@ -42,6 +42,21 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
     assert_pictures_lie_beside(page)
 
 
+def test_a_card_of_older_results_is_refused(project: Project) -> None:
+    project.edit({"train.batch_size": 8})
+    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    assert "the results in dvc.lock are older than these edits: train.batch_size" in output
+
+
+def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(project: Project) -> None:
+    project.edit({"train.refit": True})
+    project.dvc("repro")
+    project.run("python", "-m", "tools.report")
+    text = project.read("report/report.md")
+    assert "Trained on the validation images, too" in text
+    assert " test images" in text
+
+
 @pytest.mark.parametrize(
     ("missing", "message"),
     [

@@ -143,6 +143,13 @@ def test_a_missing_file_says_how_to_get_it(tmp_path):
         load_model(tmp_path / "model.keras")
 
 
+def with_directory_byte(whole: bytes, place: int, value: int) -> bytes:
+    """A zip file whose directory says something else about its first member."""
+    changed = bytearray(whole)
+    changed[whole.index(b"PK\x01\x02") + place] = value
+    return bytes(changed)
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -150,8 +157,10 @@ def test_a_missing_file_says_how_to_get_it(tmp_path):
         lambda _whole: b"garbage",
         lambda whole: whole[:-100],
         lambda whole: whole[:100] + b"?" + whole[101:],
+        lambda whole: with_directory_byte(whole, 8, 1),
+        lambda whole: with_directory_byte(whole, 6, 99),
     ],
-    ids=["empty", "garbage", "cut", "one byte changed"],
+    ids=["empty", "garbage", "cut", "one byte changed", "called encrypted", "of a later version"],
 )
 def test_a_damaged_file_is_refused(tmp_path, damaged):
     path = tmp_path / "model.keras"

@@ -19,7 +19,15 @@ from test_pipeline import WITHOUT_EFFECT, imported, ran
 from stages import StageError
 from sweeps import results, space
 from sweeps.results import Trial
-from sweeps.space import Dimension, changed, corners, decoded, encoded, read_sweep
+from sweeps.space import (
+    Dimension,
+    changed,
+    corners,
+    decoded,
+    encoded,
+    read_sweep,
+    starting_point,
+)
 from tools.recipe import recipe
 
 SWEEP = {
@@ -60,6 +68,7 @@ def written(tmp_path: Path, monkeypatch):
     [
         ("train.learning_rate", {"low": 0.1, "high": 20}, r"train\.learning_rate: .* found 20"),
         ("train.batch_size", {"low": 16, "high": 99}, None),
+        ("train.batch_size", {"low": 32, "high": 256}, r"train\.batch_size: .* found 32\.0"),
         ("train.batch_size", {"low": 16.5, "high": 99.5}, r"train\.batch_size: .* found 16\.5"),
         ("train.warmup", {"low": 0, "high": 25}, "warmup takes 25.0 of 25 epochs"),
         ("train.schedule", {"choices": ["cosine", "cosinus"]}, r"train\.schedule: .*'cosinus'"),
@@ -127,6 +136,12 @@ def test_values_come_back_from_the_search_as_they_were() -> None:
     for choice in [[1, 2], "x", True, 0.5]:
         values = {"a": choice, "b": 1.5}
         assert decoded(dimensions, encoded(dimensions, values)) == values
+
+
+def test_the_first_trial_s_values_are_those_of_the_choices() -> None:
+    space = {"train.label_smoothing": Dimension(choices=[0, 0.1])}
+    (point,) = starting_point(space, {"train": {"label_smoothing": 0.0}})
+    assert encoded(space, point) == {"train.label_smoothing": "0"}
 
 
 def test_a_value_s_place_is_its_share_of_the_range() -> None:
@@ -378,6 +393,15 @@ def test_a_cluster_that_is_not_there_is_named(swept) -> None:
     assert "expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token" in output
     assert "found RAY_ADDRESS=127.0.0.1:1: [Errno 111] Connection refused" in output
     assert "Traceback" not in output
+
+
+@needs_ray
+def test_a_storage_that_only_one_machine_would_find_is_refused(swept) -> None:
+    environment = swept["project"].environment | {"SWEEP_STORAGE": "shared/sweeps"}
+    command = ("python", "-m", "sweeps.sweep", "data/processed", "sweeps")
+    output = Project(swept["project"].folder, environment).run(*command, code=1)
+    assert "SWEEP_STORAGE: expected a folder's whole path or a bucket" in output
+    assert "found shared/sweeps" in output
 
 
 @needs_ray

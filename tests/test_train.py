@@ -274,6 +274,8 @@ def test_the_schedule():
     both = rates(epochs=4, schedule="cosine", warmup=2)
     np.testing.assert_allclose(both[:4], [0, 0.0025, 0.005, 0.0075])
     np.testing.assert_allclose(both[4:], 0.005 * (1 + np.cos(np.pi * np.arange(4) / 4)), rtol=1e-5)
+    all_but = rates(epochs=4, warmup=3.9)  # rounded, all of the weight updates
+    np.testing.assert_allclose(all_but, 0.01 * np.arange(8) / 7, rtol=1e-5)
 
 
 def test_the_schedule_is_the_optimizers(tmp_path, monkeypatch):

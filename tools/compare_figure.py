@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tools.metrics import hits
+from stages.scores import hits
 from tools.predictions import Predictions
 
 Images = npt.NDArray[np.uint8]

@@ -118,12 +118,12 @@ def refuse_repeats(runs: list[Revision], path: str) -> None:
     """Raise StageError if a run stands in both groups, perhaps under two names."""
     seen: dict[str, str] = {}
     for run in runs:
-        other = seen.setdefault(run.made[path], run.name)
-        if other != run.name:
+        if other := seen.get(run.made[path]):
             raise StageError(
                 f"{other} and {run.name} have the same predictions, bit for bit: they are one run. "
                 "Name it once."
             )
+        seen[run.made[path]] = run.name
 
 
 def score_row(name: str, higher_is_better: bool, a: list[float], b: list[float]) -> Row:

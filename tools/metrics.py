@@ -1,7 +1,8 @@
 """The scores that compare looks at, each as a function of means over images.
 
 What a score needs of an image stands in columns, so that drawing images anew is a weighted mean
-of columns and nothing is scored again. The values are those of stages/scores.py, unrounded.
+of columns and nothing is scored again. The values are those of stages/scores.py and
+class_scores.py, unrounded.
 """
 
 from collections.abc import Callable
@@ -11,17 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stages.scores import SMALLEST, hits
+
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
-SMALLEST = 1e-7  # as in stages/scores.py, which takes a second to import
 BINS = 15
-
-
-def hits(probabilities: Floats, labels: Labels) -> npt.NDArray[np.bool_]:
-    """Which images the most probable class is right for."""
-    right: npt.NDArray[np.bool_] = probabilities.argmax(axis=1) == labels
-    return right
 
 
 def surprise(probabilities: Floats, labels: Labels) -> Floats:

@@ -3,27 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from stages.files import read_json
 from stages.keys import leaves
 from stages.params import Dataset, read_sections
+from tools.predictions import predictions_path
+from tools.revisions import read_revision
 
 REPORTS = Path("reports")
 MOST_CONFUSED = 5
 
 
 def model_card() -> str:
-    """The card as Markdown. Raises StageError if a report is missing or the params are wrong."""
+    """The card as Markdown. Raises StageError if params or code are newer than the results."""
     sections = read_sections()
+    made = read_revision("workspace", predictions_path("test")).made
     dataset: Dataset = sections["dataset"]
     test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
     layers = Path("models/layers.txt").read_text(encoding="utf-8").strip()
     members = sections["train"].members
     if members > 1:
         layers += f"\n\nThe mean of the probabilities of {members} such networks."
-    lock = YAML(typ="safe", pure=True).load(Path("dvc.lock").read_text(encoding="utf-8"))
-    made = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
     parts = [
         f"# Model card: {sections['model'].name} for {dataset.title}",
         "`models/model.keras`, MD5 `" + made["models/model.keras"] + "`. It takes grey images as "
@@ -131,5 +130,4 @@ def limits(dataset: Dataset, test: dict[str, Any]) -> str:
 - {len(dataset.suspect_test_labels)} test labels are suspected to be wrong.
 - Its probabilities are off by {off} on average (calibration error): look at that before you set a
   threshold by them.
-- The scores are one training's. Another seed moves the accuracy by about as much as its interval is
-  wide."""
+- The scores are one training's; another seed gives others."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tools.metrics import METRICS, Floats, Labels, hits
+from stages.scores import hits
+from tools.metrics import METRICS, Floats, Labels
 from tools.statistics import bootstrap_estimate, holm, mcnemar, resampled_means, verdict
 
 Row = dict[str, Any]

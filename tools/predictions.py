@@ -39,6 +39,12 @@ def read_predictions(names: list[str], split: str) -> Predictions:
     return Predictions(revisions, [probabilities, *rest], labels)
 
 
+def held_out(names: list[str]) -> bool:
+    """Whether none of the revisions was trained on the validation images."""
+    revisions = [read_revision(name, predictions_path("validation")) for name in names]
+    return not any(revision.params.get("train.refit") for revision in revisions)
+
+
 def predictions_path(split: str) -> str:
     return f"reports/probabilities_{split}.npy"
 

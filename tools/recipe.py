@@ -20,7 +20,7 @@ from ruamel.yaml.comments import CommentedSeq
 from stages import StageError
 from stages.checking import checked, read_yaml
 from stages.files import replacing
-from stages.keys import leaves
+from stages.keys import leaves, value_at
 from stages.params import PARAMS, Params
 
 RECIPES = Path("recipes.yaml")
@@ -71,9 +71,13 @@ def recipe(name: str, path: Path = RECIPES) -> Values:
         raise StageError(f"{name}: expected a recipe of {path}: {', '.join(recipes)}")
     values = leaves("", read_recipes(RECIPES)[BASE]) | leaves("", recipes[name])
     whole: Any = read_yaml(PARAMS)
+    checked(Params, whole, PARAMS)
+    place = Path(f"{path}, recipe {name}")
     for key, value in values.items():
+        if not isinstance(value_at(whole, key.rpartition(".")[0] or key), dict | str):
+            raise StageError(f"{place}: {key}: expected a key of {PARAMS}")
         put(whole, key, value)
-    checked(Params, whole, Path(f"{path}, recipe {name}"))
+    checked(Params, whole, place)
     return values
 
 

@@ -31,6 +31,11 @@ def main() -> None:
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # noqa: PLC0415
     from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    try:  # of the extra for S3: its errors reach here as they are
+        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ModuleNotFoundError:
+        BotoCoreError = OSError  # noqa: N806
+
     left = 0
     try:
         store = Repo().cloud.get_remote_odb()
@@ -38,7 +43,7 @@ def main() -> None:
             mended = mend and send(store, md5)
             left += not mended
             print(f"{path}: {problem} on the remote ({md5}){': sent again' if mended else ''}")
-    except (StageError, DvcException, OSError) as error:
+    except (StageError, DvcException, BotoCoreError, OSError) as error:
         sys.exit(f"remote: {error}")
     if left:
         sys.exit(
@@ -61,16 +66,19 @@ def outputs() -> list[tuple[Path, str]]:
 
 
 def problems(store: Any, named: list[tuple[Path, str]]) -> Iterator[tuple[Path, str, str]]:
-    """Path, MD5 and what is wrong of each object that is not as its name says; in folders, too."""
+    """Path, MD5 and what is wrong of each object that is not as its name says; in folders, too.
+
+    A folder's list comes after its files, so that where it stands they do.
+    """
     for path, md5 in named:
         try:
             problem = "" if remote_md5(store, md5) == md5.removesuffix(".dir") else "damaged"
         except FileNotFoundError:
             problem = "missing"
-        if problem:
-            yield path, md5, problem
         if md5.endswith(".dir") and (here(md5) or not problem):
             yield from problems(store, [(path / name, entry) for name, entry in files(store, md5)])
+        if problem:
+            yield path, md5, problem
 
 
 def remote_md5(store: Any, md5: str) -> str:

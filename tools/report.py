@@ -16,9 +16,13 @@ from tools.compare import draw
 from tools.compare_page import as_markdown
 from tools.compare_pair import compare_pair
 from tools.model_card import model_card
-from tools.predictions import read_predictions
+from tools.predictions import held_out, read_predictions
 
 FIGURES = Path("reports/figures")
+REFITTED = (
+    "Trained on the validation images, too (`train.refit: true`), so scored on the test images: "
+    "this quotes a choice that was made before, and is nothing to choose by."
+)
 SHOWN = ("training_curves", "confusion_matrix", "confused_pairs", "wrong_predictions")
 
 
@@ -35,13 +39,19 @@ def main() -> None:
 
 
 def review(revision: str, folder: Path) -> str:
-    """The workspace against `revision` as Markdown; compare's figure goes into `folder`."""
-    predictions = read_predictions([revision, "workspace"], "validation")
-    page = compare_pair(predictions, "validation")
-    draw(predictions, "validation", folder / "changes.png")
+    """The workspace against `revision` as Markdown; compare's figure goes into `folder`.
+
+    By the validation images, or by the test images if one of them was trained on the others.
+    """
+    sides = [revision, "workspace"]
+    split = "validation" if held_out(sides) else "test"
+    predictions = read_predictions(sides, split)
+    page = compare_pair(predictions, split)
+    draw(predictions, split, folder / "changes.png")
     page.figure = "changes.png"
     parts = [
         f"# The workspace against {revision}",
+        *([REFITTED] if split == "test" else []),
         as_markdown(page),
         "## Parameters",
         dvc("params", "diff", "--md", revision) or "None differs.",
