@@ -59,6 +59,7 @@ class Batches:
         numbers = tf.data.Dataset.range(0, len(self), self.together)
         several = numbers.map(self.load, AT_ONCE, deterministic=True)
         batches = several.rebatch(self.batch_size).prefetch(AHEAD)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(len(self)))
         # TensorFlow's tuner has nothing to choose here, and the end of an epoch would wait for the
         # tuner's next turn. These double: up to as long again as the epoch took.
         options = tf.data.Options()
