@@ -7,7 +7,6 @@ estimated but the last rows, what the training's products would take alone.
 
 import argparse
 import csv
-import importlib.util
 import json
 import re
 import statistics
@@ -24,6 +23,7 @@ from benchmarks.arithmetic import arithmetic
 from benchmarks.clone import ROOT, Clone
 from benchmarks.machine import machine, versions
 from benchmarks.measure import QUIET
+from benchmarks.needed import need
 from benchmarks.workplace import Workplace
 
 CSV = Path(__file__).with_name("profile.csv")
@@ -35,8 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile_run")
     parser.add_argument("--runs", type=int, default=3, help="cold runs; the medians count; 3")
     arguments = parser.parse_args()
-    if importlib.util.find_spec("torch") is None:  # said before the runs, not after
-        sys.exit("profile_run: PyTorch is missing: `make .venv/installed-bench` installs it")
+    need("torch", "make .venv/installed-bench")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         place = Workplace(Path(folder), arguments.runs, epochs=2)
         clones = [place.fresh() for _ in range(arguments.runs)]

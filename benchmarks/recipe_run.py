@@ -9,12 +9,18 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.machine import machine
 
 
-def measured(commit: Path, name: str, seed: int) -> dict[str, object]:
-    """Run the recipe with that seed in a copy of `commit`, a folder with a commit's files.
+class Run(NamedTuple):
+    recipe: str
+    seed: int
+
+
+def measured(commit: Path, asked: Run) -> dict[str, object]:
+    """Run the recipe with its seed in a copy of `commit`, a folder with a commit's files.
 
     Returns scores on test images, size, seconds of `train`, machine and versions. Raises
     RuntimeError with a command's output if it fails.
@@ -22,9 +28,9 @@ def measured(commit: Path, name: str, seed: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as place:
         project = Path(place) / "project"
         shutil.copytree(commit, project)
-        run(project, "tools.recipe", name)
+        run(project, "tools.recipe", asked.recipe)
         params = (project / "params.yaml").read_text(encoding="utf-8")
-        seeded = re.sub(r"(?m)^seed: \d+", f"seed: {seed}", params)
+        seeded = re.sub(r"(?m)^seed: \d+", f"seed: {asked.seed}", params)
         (project / "params.yaml").write_text(seeded, encoding="utf-8")
         stage(project, "fetch", "data/raw")
         stage(project, "preprocess", "data/raw", "data/processed")

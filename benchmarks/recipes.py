@@ -19,9 +19,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
-from benchmarks.recipe_run import measured
+from benchmarks.needed import need
+from benchmarks.recipe_run import Run, measured
 from stages import StageError
 from tools.recipe import read_recipes, recipe
 
@@ -38,11 +39,6 @@ SEEDS, SEEDS_OF_ENSEMBLES = range(5), (0, 100)  # an ensemble takes the seeds th
 Row = dict[str, str]
 
 
-class Run(NamedTuple):
-    recipe: str
-    seed: int
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.recipes",
@@ -54,6 +50,8 @@ def main() -> None:
     parser.add_argument("--spread", type=int, metavar="THREADS", help="run on Ray")
     parser.add_argument("--table", action="store_true", help="only write the README's table")
     asked = parser.parse_args()
+    if asked.spread:
+        need("ray", "make sweeps")
     try:
         todo = [] if asked.table else missing(asked.recipes, asked.seeds)
         for run, found in results(todo, asked.spread):
@@ -87,17 +85,20 @@ def known(name: str, values: dict[str, Any], seed: int) -> bool:
 
 def results(todo: list[Run], threads: int | None) -> Iterator[tuple[Run, dict[str, object]]]:
     """Each run with what it gave, as they end: one after the other, or with `threads` on Ray."""
+    if not todo:
+        return
     with tempfile.TemporaryDirectory() as place:
         commit = Path(place) / "commit"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(commit)], check=True)
+        git("clone", "--quiet", str(ROOT), str(commit))
+        hash_of_commit = git("rev-parse", "--short", "HEAD")
         if threads:
-            from benchmarks.recipes_on_ray import spread  # noqa: PLC0415  # an extra
+            from benchmarks.recipes_on_ray import spread  # noqa: PLC0415  # Ray is an extra
 
-            for number, found in spread(commit, [(run.recipe, run.seed) for run in todo], threads):
-                yield todo[number], found
+            ended = spread(commit, todo, threads)
         else:
-            for run in todo:
-                yield run, measured(commit, run.recipe, run.seed)
+            ended = ((run, measured(commit, run)) for run in todo)
+        for run, found in ended:
+            yield run, found | {"versions": f"commit {hash_of_commit} {found['versions']}"}
 
 
 def git(*words: str) -> str:
@@ -126,7 +127,6 @@ def append(run: Run, found: dict[str, object]) -> None:
         "seed": run.seed,
         "epochs": values["train.epochs"],
         **found,
-        "versions": f"commit {git('rev-parse', '--short', 'HEAD')} {found['versions']}",
     }
     new = not RESULTS.exists()
     with RESULTS.open("a", encoding="utf-8", newline="") as file:
@@ -158,13 +158,14 @@ def table_lines() -> Iterator[str]:
                 f"{int(of_recipe[0]['parameters']):,}",
                 f"{mean(float(row['train_seconds']) for row in of_recipe):.0f}",
                 str(len(of_recipe)),
-                *(spread_of(of_recipe, score) for score in ("accuracy", "accuracy_trusted")),
+                mean_and_deviation(of_recipe, "accuracy"),
+                mean_and_deviation(of_recipe, "accuracy_trusted"),
             ]
             yield f"| {' | '.join(cells)} |"
 
 
-def spread_of(of_recipe: list[Row], score: str) -> str:
-    """The mean and, of several runs, the standard deviation."""
+def mean_and_deviation(of_recipe: list[Row], score: str) -> str:
+    """Of several runs; of one its score."""
     found = [float(row[score]) for row in of_recipe]
     return f"{mean(found):.4f}" + (f" ± {stdev(found):.4f}" if len(found) > 1 else "")
 

@@ -10,23 +10,21 @@ os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
 
 import ray
 
-from benchmarks.recipe_run import measured
+from benchmarks.recipe_run import Run, measured
 from sweeps.cluster import joined
 
 TIMES_LOST = 3  # that a run starts again because its node or process was lost
 
 
-def spread(
-    commit: Path, runs: list[tuple[str, int]], threads: int
-) -> Iterator[tuple[int, dict[str, object]]]:
-    """The number of each run in `runs`, recipes and seeds, and what it gave, as they end.
+def spread(commit: Path, runs: list[Run], threads: int) -> Iterator[tuple[Run, dict[str, object]]]:
+    """Each run and what it gave, as they end.
 
     The commit's files go to each node as Ray's working folder; a node fetches the data itself.
     Raises RuntimeError with the failed command's output.
     """
     with joined(threads, commit):
         task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(here)
-        pending = {task.remote(*run): number for number, run in enumerate(runs)}
+        pending = {task.remote(run): run for run in runs}
         while pending:
             (ended,), _ = ray.wait(list(pending))
             try:
@@ -37,6 +35,6 @@ def spread(
             yield pending.pop(ended), found
 
 
-def here(name: str, seed: int) -> dict[str, object]:
+def here(run: Run) -> dict[str, object]:
     """What a worker runs, in whose folder the commit is."""
-    return measured(Path(), name, seed)
+    return measured(Path(), run)

@@ -149,5 +149,10 @@ def terminal_table(rows: list[Row], limits: dict[str, Limit]) -> Table:
 def markdown_table(rows: list[Row], limits: dict[str, Limit]) -> str:
     lines = [f"| {' | '.join(HEADINGS)} |", "|:--|--:|--:|--:|--:|--:|--:|:--|"]
     lines += [f"| {' | '.join(cells(line, limits.get(line['what'])))} |" for line in rows]
-    ran = {(line["machine"], line["versions"]): None for line in rows}
-    return "\n".join([*lines, "", *(f"Ran on {where}; {what}." for where, what in ran)]) + "\n"
+    ran: dict[str, list[str]] = {}  # the commits that were measured on one machine, by all else
+    for line in rows:
+        commit, _, versions = line["versions"].partition(", ")
+        commits = ran.setdefault(f"{line['machine']}; {versions}", [])
+        commits += [commit] if commit not in commits else []
+    notes = [f"Ran on {alike}; {', '.join(commits)}." for alike, commits in ran.items()]
+    return "\n".join([*lines, "", *notes]) + "\n"

@@ -14,5 +14,5 @@ def leaves(key: str, value: Any) -> dict[str, Any]:
     """Each single value of the section at `key` by its full key; "" for the whole of a file."""
     if not isinstance(value, dict):
         return {key: value}
-    parts = (leaves(f"{key}.{name}".lstrip("."), below) for name, below in value.items())
+    parts = (leaves(f"{key}.{name}" if key else name, below) for name, below in value.items())
     return {name: single for part in parts for name, single in part.items()}

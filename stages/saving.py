@@ -28,6 +28,10 @@ CLASSES = {
 }  # fmt: skip
 MODULES = {None, "keras", "keras.layers", "keras.initializers", "keras.src.models.functional"}
 BYTES_OF_A_WEIGHT = 4
+# What Python's zip, JSON and HDF5 and Keras raise for bytes that are not such a file's.
+UNREADABLE = (
+    ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -48,12 +52,6 @@ def save_model(model: keras.Model, path: Path) -> None:
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's date is the earliest, too
-
-
-# What Python's zip, JSON and HDF5 and Keras raise for bytes that are not such a file's.
-UNREADABLE = (
-    ValueError, TypeError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 def load_model(path: Path) -> keras.Model:

@@ -67,6 +67,10 @@ class Dimension(Section):
         low, high = self.ends
         return isinstance(value, Number) and bool(low <= value <= high)
 
+    def as_written(self, value: Any) -> Any:
+        """A value that it holds as it stands here, by which the search knows it: 0 for 0.0."""
+        return value if self.choices is None else self.choices[self.choices.index(value)]
+
 
 class Scheduler(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)]
@@ -186,13 +190,8 @@ def decoded(space: dict[str, Dimension], values: Values) -> Values:
 
 
 def starting_point(space: dict[str, Dimension], start: Values) -> list[Values]:
-    """The values that params.yaml has, for the first trial, if the space holds them all.
-
-    Each as the space writes it, by which the search knows it: 0 may stand in one file, 0.0 in the
-    other.
-    """
+    """The values that params.yaml has, for the first trial, if the space holds them all."""
     values = {key: value_at(start, key) for key in space}
     if not all(space[key].holds(value) for key, value in values.items()):
         return []
-    choices = {key: space[key].choices for key in space}
-    return [{k: c[c.index(values[k])] if c else values[k] for k, c in choices.items()}]
+    return [{key: space[key].as_written(value) for key, value in values.items()}]

@@ -7,6 +7,7 @@ import yaml
 from conftest import ROOT, Project, needs_ray
 
 from benchmarks import recipes as measuring
+from benchmarks.recipe_run import Run
 from stages import StageError
 from stages.files import read_json
 from stages.keys import leaves
@@ -156,7 +157,7 @@ def test_runs_can_be_spread_over_ray(measured: Project, monkeypatch):
     rows = measuring.rows()
     assert {row["recipe"] for row in rows} == {"article", "more"}
     assert all(row["machine"].endswith("; 1 of its threads") for row in rows)
-    more = measuring.measured(measured.folder, "more", seed=7)
+    more = measuring.measured(measured.folder, Run("more", 7))
     (spread,) = (row for row in rows if row["recipe"] == "more")
     assert (spread["parameters"], spread["epochs"]) == (str(more["parameters"]), "2")
 
@@ -183,7 +184,7 @@ def test_recipes_that_are_not_committed_are_not_measured(measured: Project, monk
 
 
 def test_a_measured_run_is_what_dvc_repro_gives(measured: Project):
-    found = measuring.measured(measured.folder, "article", seed=3)
+    found = measuring.measured(measured.folder, Run("article", 3))
     measured.edit({"seed": 3})
     measured.dvc("repro", "evaluate")
     assert found["accuracy"] == read_json(measured.folder / "reports/test.json")["accuracy"]

@@ -142,6 +142,9 @@ def test_wrong_credentials(server: Server, pushed: Project, tmp_path: Path) -> N
     project = pushed.copy(tmp_path / "pushing")
     log_in(project, server.wrong)
     assert seen in project.dvc("push", "--run-cache", code=255)
+    refused = project.run(*TOOL, code=1)
+    assert refused.startswith("remote: ")
+    assert "Traceback" not in refused
     assert server.objects() == before
     assert outputs(project) == outputs(pushed)
 

@@ -74,7 +74,8 @@ def recipe(name: str, path: Path = RECIPES) -> Values:
     checked(Params, whole, PARAMS)
     place = Path(f"{path}, recipe {name}")
     for key, value in values.items():
-        if not isinstance(value_at(whole, key.rpartition(".")[0] or key), dict | str):
+        section = key.rpartition(".")[0]
+        if section and not isinstance(value_at(whole, section), dict):
             raise StageError(f"{place}: {key}: expected a key of {PARAMS}")
         put(whole, key, value)
     checked(Params, whole, place)

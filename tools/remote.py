@@ -31,11 +31,6 @@ def main() -> None:
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # noqa: PLC0415
     from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    try:  # of the extra for S3: its errors reach here as they are
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # noqa: PLC0415
-    except ModuleNotFoundError:
-        BotoCoreError = OSError  # noqa: N806
-
     left = 0
     try:
         store = Repo().cloud.get_remote_odb()
@@ -43,7 +38,7 @@ def main() -> None:
             mended = mend and send(store, md5)
             left += not mended
             print(f"{path}: {problem} on the remote ({md5}){': sent again' if mended else ''}")
-    except (StageError, DvcException, BotoCoreError, OSError) as error:
+    except (StageError, DvcException, OSError, *errors_of_s3()) as error:
         sys.exit(f"remote: {error}")
     if left:
         sys.exit(
@@ -51,6 +46,12 @@ def main() -> None:
             "`python -m tools.verify` says whether it has"
         )
     print("All is well: the remote has every object of dvc.lock.")
+
+
+def errors_of_s3() -> tuple[type[Exception], ...]:
+    """What S3's library raises, which reaches here as it is; none where it was not used."""
+    library = sys.modules.get("botocore.exceptions")
+    return (library.BotoCoreError,) if library else ()
 
 
 def outputs() -> list[tuple[Path, str]]:
