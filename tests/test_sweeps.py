@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT, Project, needs_ray
 from faults import Started, started
+from servers import S3Server
 from test_pipeline import WITHOUT_EFFECT, imported, ran
 
 from stages import StageError
@@ -393,6 +394,36 @@ def test_a_cluster_that_is_not_there_is_named(swept) -> None:
     assert "expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token" in output
     assert "found RAY_ADDRESS=127.0.0.1:1: [Errno 111] Connection refused" in output
     assert "Traceback" not in output
+
+
+@needs_ray
+def test_checkpoints_and_results_may_go_to_a_bucket(
+    finished_project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    server = S3Server(tmp_path / "server")
+    project = sweeping(finished_project.copy(tmp_path / "clone"))
+    project.environment = project.environment | {
+        "SWEEP_STORAGE": "s3://store/sweeps",
+        "AWS_ENDPOINT_URL": server.address,
+        "AWS_ACCESS_KEY_ID": server.own["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": server.own["secret_access_key"],
+        "NO_PROXY": "127.0.0.1",
+    }
+
+    def stored() -> list[str]:
+        listed = server.client.list_objects_v2(Bucket="store", Prefix="sweeps/")
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    try:
+        with started(project, "dvc", "repro", "sweeps/dvc.yaml") as run:
+            until(run, lambda: any(key.endswith(".npz") for key in stored()))
+            run.send(signal.SIGKILL)
+        assert "going on" in project.dvc("repro", "sweeps/dvc.yaml")
+        assert len(table_of(project.folder / "sweeps/trials.csv")) == SWEEP["trials"]
+        assert set(stored()) <= {"sweeps/"}  # what was its own is gone
+    finally:
+        server.stop()
 
 
 @needs_ray
