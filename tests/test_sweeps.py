@@ -403,6 +403,8 @@ def test_checkpoints_and_results_may_go_to_a_bucket(
     (tmp_path / "server").mkdir()
     server = S3Server(tmp_path / "server")
     project = sweeping(finished_project.copy(tmp_path / "clone"))
+    short = SWEEP | {"trials": 2, "seeds": 1}
+    (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(short), encoding="utf-8")
     project.environment = project.environment | {
         "SWEEP_STORAGE": "s3://store/sweeps",
         "AWS_ENDPOINT_URL": server.address,
@@ -420,7 +422,7 @@ def test_checkpoints_and_results_may_go_to_a_bucket(
             until(run, lambda: any(key.endswith(".npz") for key in stored()))
             run.send(signal.SIGKILL)
         assert "going on" in project.dvc("repro", "sweeps/dvc.yaml")
-        assert len(table_of(project.folder / "sweeps/trials.csv")) == SWEEP["trials"]
+        assert len(table_of(project.folder / "sweeps/trials.csv")) == short["trials"]
         assert set(stored()) <= {"sweeps/"}  # what was its own is gone
     finally:
         server.stop()
