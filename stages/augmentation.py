@@ -64,7 +64,8 @@ def smoothing(size: int) -> Floats:
     return scaled
 
 
-@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # thirty loops become one
+# Compiled, thirty loops over the pixels become one. AutoGraph would write a file and leave it.
+@tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def resample(images: tf.Tensor, matrices: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """Images (count, height, width), transformed; bilinear, with 0 beyond the edges, as uint8.
 

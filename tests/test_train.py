@@ -375,12 +375,14 @@ def session(
 ) -> Iterator[tuple[Project, str, int]]:
     """A long training as started in a terminal, interrupted in its third epoch."""
     project = fresh_project.copy(tmp_path_factory.mktemp("session") / "clone")
-    project.edit({"train.epochs": 10_000})
+    project.edit({"train.epochs": 10_000, "train.augmentation.rotation": 5})
+    (project.folder / "temporary").mkdir()
+    environment = project.environment | {"TMPDIR": str(project.folder / "temporary")}
     write_processed(project.folder / "data" / "processed")
     terminal, side = pty.openpty()
     command = ["python", "-m", "stages.run", "train", "data/processed", "models", "reports"]
     process = subprocess.Popen(
-        command, cwd=project.folder, env=project.environment, stdin=side, stdout=side, stderr=side
+        command, cwd=project.folder, env=environment, stdin=side, stdout=side, stderr=side
     )
     os.close(side)
     try:
@@ -420,3 +422,8 @@ def test_an_interrupt_ends_quietly_and_leaves_no_model(session):
     assert "Traceback" not in output
     assert [path.name for path in (project.folder / "models").iterdir()] == ["layers.txt"]
     assert not (project.folder / "reports" / "validation.json").exists()
+
+
+def test_an_interrupt_leaves_nothing_in_the_systems_temporary_folder(session):
+    project, _output, _code = session
+    assert not list((project.folder / "temporary").iterdir())
