@@ -34,9 +34,10 @@ COLUMNS = (
     "dataset", "recipe", "values", "seed", "accuracy", "accuracy_trusted", "loss", "parameters",
     "epochs", "train_seconds", "machine", "versions",
 )  # fmt: skip
-SEEDS, SEEDS_OF_ENSEMBLES = range(5), (0, 100)  # an ensemble takes the seeds that follow its own
+RUNS, RUNS_OF_ENSEMBLES = 5, 2
 
 Row = dict[str, str]
+Values = dict[str, Any]  # by key, such as train.epochs
 
 
 def main() -> None:
@@ -46,16 +47,17 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipes", nargs="*", help="default: every recipe of recipes.yaml")
-    parser.add_argument("--seeds", nargs="+", type=int, help="default: 0 to 4; 0, 100 of ensembles")
-    parser.add_argument("--spread", type=int, metavar="THREADS", help="run on Ray")
+    parser.add_argument("--seeds", nargs="+", type=int, help="default: as many as the README has")
+    parser.add_argument("--spread", type=count_of_threads, metavar="THREADS", help="run on Ray")
     parser.add_argument("--table", action="store_true", help="only write the README's table")
     asked = parser.parse_args()
     if asked.spread:
         need("ray", "make sweeps")
     try:
-        todo = [] if asked.table else missing(asked.recipes, asked.seeds)
-        for run, found in results(todo, asked.spread):
-            append(run, found)
+        todo = {} if asked.table else missing(asked.recipes, asked.seeds)
+        for run, found in results(list(todo), asked.spread):
+            append(run, todo[run], found)
+            write_table()
             said = f"test accuracy {found['accuracy']}, {found['train_seconds']} s"
             print(f"{run.recipe}, seed {run.seed}: {said}", flush=True)
     except (RuntimeError, StageError) as error:
@@ -63,22 +65,34 @@ def main() -> None:
     write_table()
 
 
-def missing(names: list[str], seeds: list[int] | None) -> list[Run]:
-    """The runs that are asked for and have no row yet.
+def count_of_threads(word: str) -> int:
+    if not (word.isdecimal() and int(word)):
+        raise argparse.ArgumentTypeError(f"expected a number of threads from 1, found {word}")
+    return int(word)
+
+
+def missing(names: list[str], seeds: list[int] | None) -> dict[Run, Values]:
+    """The runs that are asked for and have no row yet, with the values of their recipes.
 
     Raises StageError if the last commit, with which they would run, has other recipes.
     """
     if git("status", "--porcelain", "recipes.yaml"):
         raise StageError("recipes.yaml has edits that are not committed: commit them first")
-    runs = []
+    runs = {}
     for name in names or read_recipes(ROOT / "recipes.yaml"):
         values = recipe(name)
-        usual = SEEDS_OF_ENSEMBLES if values["train.members"] > 1 else SEEDS
-        runs += [Run(name, seed) for seed in seeds or usual if not known(name, values, seed)]
+        asked = [Run(name, seed) for seed in seeds or usual_seeds(name, values["train.members"])]
+        runs |= {run: values for run in asked if not known(name, values, run.seed)}
     return runs
 
 
-def known(name: str, values: dict[str, Any], seed: int) -> bool:
+def usual_seeds(name: str, members: int) -> range:
+    """Those of five runs, two of an ensemble: its members have the seeds that follow its own."""
+    runs = RUNS_OF_ENSEMBLES if "ensemble" in name else RUNS
+    return range(0, runs * members, members)
+
+
+def known(name: str, values: Values, seed: int) -> bool:
     wanted = (name, digest(values), str(seed))
     return any((row["recipe"], row["values"], row["seed"]) == wanted for row in rows())
 
@@ -106,9 +120,15 @@ def git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def digest(values: dict[str, Any]) -> str:
-    """What tells a recipe's values from others that it once had."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+def digest(values: Values) -> str:
+    """What tells a recipe's values from others that it once had: those of its own network."""
+    network = f"model.{values['model.name']}."
+    used = {
+        key: value
+        for key, value in values.items()
+        if key == "model.name" or not key.startswith("model.") or key.startswith(network)
+    }
+    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def rows() -> list[Row]:
@@ -118,8 +138,7 @@ def rows() -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def append(run: Run, found: dict[str, object]) -> None:
-    values = recipe(run.recipe)
+def append(run: Run, values: Values, found: dict[str, object]) -> None:
     row = {
         "dataset": values["dataset"],
         "recipe": run.recipe,
@@ -156,12 +175,18 @@ def table_lines() -> Iterator[str]:
             cells = [
                 name,
                 f"{int(of_recipe[0]['parameters']):,}",
-                f"{mean(float(row['train_seconds']) for row in of_recipe):.0f}",
+                seconds_of_train(of_recipe),
                 str(len(of_recipe)),
                 mean_and_deviation(of_recipe, "accuracy"),
                 mean_and_deviation(of_recipe, "accuracy_trusted"),
             ]
             yield f"| {' | '.join(cells)} |"
+
+
+def seconds_of_train(of_recipe: list[Row]) -> str:
+    """Of runs that had the whole machine."""
+    alone = [float(row["train_seconds"]) for row in of_recipe if "threads" not in row["machine"]]
+    return f"{mean(alone):.0f}" if alone else "not measured alone"
 
 
 def mean_and_deviation(of_recipe: list[Row], score: str) -> str:

@@ -11,6 +11,7 @@ os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
 import ray
 
 from benchmarks.recipe_run import Run, measured
+from stages import StageError
 from sweeps.cluster import joined
 
 TIMES_LOST = 3  # that a run starts again because its node or process was lost
@@ -20,9 +21,12 @@ def spread(commit: Path, runs: list[Run], threads: int) -> Iterator[tuple[Run, d
     """Each run and what it gave, as they end.
 
     The commit's files go to each node as Ray's working folder; a node fetches the data itself.
-    Raises RuntimeError with the failed command's output.
+    Raises RuntimeError with the failed command's output; StageError if no machine has the threads.
     """
     with joined(threads, commit):
+        most = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+        if threads > most:  # Ray would wait for a machine that has them
+            raise StageError(f"--spread {threads}: the largest machine has {most:.0f}: lower it")
         task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(here)
         pending = {task.remote(run): run for run in runs}
         while pending:
@@ -31,6 +35,8 @@ def spread(commit: Path, runs: list[Run], threads: int) -> Iterator[tuple[Run, d
                 found = ray.get(ended)
             except ray.exceptions.RayTaskError as error:
                 raise RuntimeError(error.cause) from None
+            except ray.exceptions.RayError as error:
+                raise RuntimeError(f"{pending[ended]} was lost: {error}") from None
             found["machine"] = f"{found['machine']}; {threads} of its threads"
             yield pending.pop(ended), found
 

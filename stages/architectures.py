@@ -5,7 +5,7 @@ scaling and flattening are its first layers, so that what is saved can be used a
 have names of their own: Keras' automatic ones depend on what else the process has built.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
@@ -52,7 +52,7 @@ def cnn(
     dropout: float,
     batch_normalization: bool,
 ) -> keras.KerasTensor:
-    """Convolutions with ReLU; a layer with a stride is padded, others trim the image's border."""
+    """Convolutions with ReLU; one with a stride above 1 is padded, others trim the border."""
     x = layers.Reshape((*x.shape[1:], 1), name="grey")(x)
     rows = enumerate(zip(filters, kernels, strides, strict=True), start=1)
     for number, (width, kernel, stride) in rows:
@@ -76,7 +76,7 @@ def cnn(
 ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp, "cnn": cnn}
 
 
-def average(networks: list[keras.Model]) -> keras.Model:
+def average(networks: Sequence[keras.Model]) -> keras.Model:
     """One network that gives the mean of the networks' probabilities; a single one as it is."""
     if len(networks) == 1:
         return networks[0]

@@ -53,14 +53,20 @@ def fused_call(
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
     """Layers that are made within compute in that precision; their weights are float32 always."""
-    if precision == "mixed_bfloat16" and CPU.exists() and not re.search(BFLOAT16, CPU.read_text()):
-        print(
-            "train.precision: this CPU has no arithmetic for bfloat16 (/proc/cpuinfo names none): "
-            "expect a training several times slower than with float32"
-        )
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def warn_of_slow_arithmetic(precision: str) -> None:
+    """Tell who has chosen bfloat16 if this CPU computes it slowly, or may."""
+    if precision != "mixed_bfloat16" or (CPU.exists() and re.search(BFLOAT16, CPU.read_text())):
+        return
+    found = "has no" if CPU.exists() else "may have no (this system does not tell)"
+    print(
+        f"train.precision: this CPU {found} arithmetic for bfloat16: a training may take several "
+        "times as long as with float32"
+    )

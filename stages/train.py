@@ -1,6 +1,6 @@
 """train: fit the chosen network to the training images, judge it by the validation images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from stages.architectures import average, build
 from stages.batches import Part
 from stages.files import read_array, replacing, write_array, write_json, write_table
 from stages.fitting import fit
+from stages.layers import warn_of_slow_arithmetic
 from stages.params import Model, Train
 from stages.prediction import predict
 from stages.saving import save_model
@@ -30,14 +31,10 @@ def main(
     judge = None if train.refit else validation
     parts = [training] if judge else [training, validation]
     make = maker(model, training, validation)
-    write_layers(make(), models / "layers.txt")
-    networks, histories = [], []
-    for member in range(train.members):
-        if train.members > 1:
-            print(f"Member {member + 1} of {train.members}")
-        network, history = fit(make, parts, judge, seed + member, train, scratch / str(member))
-        networks.append(network)
-        histories.append(history)
+    warn_of_slow_arithmetic(train.precision)
+    write_layers(make(), train.members, models / "layers.txt")
+    trained = members(make, parts, judge, seed, train, scratch)
+    networks, histories = zip(*trained, strict=True)
     write_history(histories, reports / "history.csv")
     result = average(networks)
     write_scores(result, judge, reports)
@@ -54,17 +51,34 @@ def maker(model: Model, training: Part, validation: Part) -> Callable[[], keras.
     return partial(build, model.name, shape, classes, **dict(model.chosen))
 
 
-def write_layers(network: keras.Model, path: Path) -> None:
+def members(
+    make: Callable[[], keras.Model],
+    parts: Sequence[Part],
+    judge: Part | None,
+    seed: int,
+    train: Train,
+    scratch: Path,
+) -> Iterator[tuple[keras.Model, dict[str, list[float]]]]:
+    """Each trained member and its history; their seeds follow each other."""
+    for member in range(train.members):
+        if train.members > 1:
+            print(f"Member {member + 1} of {train.members}")
+        yield fit(make, parts, judge, seed + member, train, scratch / str(member))
+
+
+def write_layers(network: keras.Model, count: int, path: Path) -> None:
     """Print the table of layers, their output shapes and parameters, and keep it."""
     lines: list[str] = []
     network.summary(line_length=80, print_fn=lines.append)
+    if count > 1:
+        lines.append(f"This is one member; the model is the mean of the probabilities of {count}.")
     table = "\n".join(lines)
     print(table)
     with replacing(path) as file:
         file.write(f"{table}\n".encode())
 
 
-def write_history(histories: list[dict[str, list[float]]], path: Path) -> None:
+def write_history(histories: Sequence[dict[str, list[float]]], path: Path) -> None:
     """A row an epoch, means over the members; say what it tells of overfitting."""
     columns = {
         name: np.mean([history[name] for history in histories], axis=0).round(5).tolist()

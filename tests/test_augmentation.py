@@ -106,7 +106,7 @@ def test_zoom_scales_by_up_to_its_share():
     assert 1.23 < scales.max() <= 1.25
 
 
-def test_shear_moves_rows_against_each_other_and_keeps_the_area():
+def test_shear_moves_columns_against_each_other_and_keeps_the_area():
     matrices, _ = draw(random(), 400, picture().shape, augmentation(shear=0.2))
     np.testing.assert_allclose(np.linalg.det(matrices[:, :, :2]), 1, atol=1e-6)
     leanings = matrices[:, 0, 1]

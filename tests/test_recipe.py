@@ -45,7 +45,8 @@ def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp
     (project.folder / "params.yaml").write_text(shipped, encoding="utf-8")
     output = command(project, "cnn-ensemble")
     assert "train.members: " in output
-    assert "`dvc repro` runs them" in output
+    assert "`dvc repro` runs with them" in output
+    assert "has these values already" in command(project, "cnn-ensemble")
     after = project.read("params.yaml")
     values = yaml.safe_load(after)
     assert leaves("", {key: values[key] for key in OF_RECIPES}) == recipe("cnn-ensemble")
@@ -105,6 +106,37 @@ def test_a_wrong_recipe_is_refused_and_nothing_written(tmp_path, monkeypatch, te
 def test_without_a_name_they_are_listed(fresh_project: Project):
     assert command(fresh_project).splitlines() == NAMES
     assert "expected a recipe of recipes.yaml: article" in command(fresh_project, "x", code=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["wdie-mlp"], "wdie-mlp: expected a recipe of"),
+        ([], "no NAME: expected a recipe of"),
+        (["a", "--file", "mine.yaml"], "mine.yaml: expected a file of recipes such as"),
+    ],
+)
+def test_a_wrong_recipe_is_no_experiment_without_overrides(project: Project, words, message):
+    """The shell drops the code of $(...): dvc exp run must not run the present values instead."""
+    printed = command(project, *words, "--overrides", code=1)
+    assert message in printed
+    refused = project.dvc("exp", "run", *printed.splitlines()[0].split(), code=None)
+    assert "--no-recipe" in printed
+    assert "unrecognized arguments: --no-recipe" in refused
+
+
+def test_the_recipe_that_others_change_must_be_there(fresh_project: Project, tmp_path):
+    project = fresh_project.copy(tmp_path / "clone")
+    (project.folder / "recipes.yaml").write_text("mine: {train: {epochs: 2}}\n", encoding="utf-8")
+    assert "expected a recipe article: the others" in command(project, "mine", code=1)
+
+
+def test_quotes_and_comments_of_params_stay(fresh_project: Project, tmp_path):
+    project = fresh_project.copy(tmp_path / "clone")
+    quoted = project.read("params.yaml").replace("dataset: tiny", "dataset: 'mnist'  # mine")
+    (project.folder / "params.yaml").write_text(quoted, encoding="utf-8")
+    command(project, "fast-mlp")
+    assert "dataset: 'mnist'  # mine" in project.read("params.yaml")
 
 
 # Measuring
@@ -194,6 +226,38 @@ def test_a_recipe_with_other_values_is_another(measured: Project):
     values = recipe("article")
     assert measuring.digest(values) == measuring.digest(dict(reversed(values.items())))
     assert measuring.digest(values) != measuring.digest(values | {"train.epochs": 9})
+    assert measuring.digest(values) != measuring.digest(values | {"model.mlp.units": [9]})
+    assert measuring.digest(values) == measuring.digest(values | {"model.cnn.filters": [9]})
+
+
+def test_a_row_has_the_values_that_ran_whatever_the_file_became(measured: Project, monkeypatch):
+    values = recipe("article")
+
+    def edited_meanwhile(_commit, _run):
+        path = measured.folder / "recipes.yaml"
+        path.write_text(path.read_text().replace("epochs: ", "epochs: 1"), encoding="utf-8")
+        return {"versions": "none", "accuracy": "0.5", "accuracy_trusted": "0.5",
+                "parameters": "1", "train_seconds": "1", "machine": "none"}  # fmt: skip
+
+    monkeypatch.setattr(measuring, "measured", edited_meanwhile)
+    monkeypatch.setattr("sys.argv", ["python -m benchmarks.recipes", "article", "--seeds", "1"])
+    measuring.main()
+    (row,) = measuring.rows()
+    assert recipe("article") != values
+    assert (row["values"], row["epochs"]) == (measuring.digest(values), str(values["train.epochs"]))
+
+
+def test_no_two_runs_of_an_ensemble_share_a_member():
+    assert list(measuring.usual_seeds("cnn", 1)) == [0, 1, 2, 3, 4]
+    assert list(measuring.usual_seeds("fashion-cnn", 2)) == [0, 2, 4, 6, 8]
+    assert list(measuring.usual_seeds("cnn-ensemble", 7)) == [0, 7]
+
+
+def test_seconds_are_those_of_runs_that_had_the_machine_alone():
+    alone = {"machine": "CPU; 2 cores", "train_seconds": "10.0"}
+    rows = [alone, {"machine": "CPU; 2 cores; 1 of its threads", "train_seconds": "18.0"}]
+    assert measuring.seconds_of_train(rows) == "10"
+    assert measuring.seconds_of_train(rows[1:]) == "not measured alone"
 
 
 def test_the_readme_has_the_table_of_the_measured_runs():

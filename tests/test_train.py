@@ -219,7 +219,8 @@ def test_it_is_what_plain_keras_does(tmp_path):
 def test_every_option_together_trains_each_network(processed, tmp_path, name):
     params = training(
         epochs=8, schedule="cosine", warmup=1, label_smoothing=0.1, members=2,
-        precision="mixed_bfloat16", augmentation=augmentation(translation=1, elastic=0.3),
+        precision="mixed_bfloat16", augmentation=augmentation(
+            rotation=5, translation=1, zoom=0.1, shear=0.1, elastic=0.3),  # a flip moves the bars
     )  # fmt: skip
     model = tiny_model(name, batch_normalization=True)
     folder = run(processed, tmp_path, params=params, model=model)
@@ -254,6 +255,16 @@ def test_refit_trains_on_validation_images_and_scores_nothing(processed, tmp_pat
     other = run(processed, tmp_path / "without", params=training(epochs=2))
     model = "models/model.keras"
     assert (folder / model).read_bytes() != (other / model).read_bytes()
+
+
+def test_an_ensemble_can_train_on_validation_images_too(processed, tmp_path, capsys):
+    folder = run(processed, tmp_path, params=training(epochs=2, refit=True, members=2))
+    rows = history_of(folder)
+    assert [list(row) for row in rows] == [["epoch", "accuracy", "loss"]] * 2
+    assert list(scores_of(folder)) == ["parameters"]
+    note = "This is one member; the model is the mean of the probabilities of 2."
+    assert note in capsys.readouterr().out
+    assert note in (folder / "models/layers.txt").read_text(encoding="utf-8")
 
 
 def rates(**options: object) -> list[float]:
@@ -304,7 +315,10 @@ def test_a_cpu_without_bfloat16_is_named(processed, tmp_path, capsys, monkeypatc
     assert "train.precision: this CPU has no arithmetic for bfloat16" in capsys.readouterr().out
     (tmp_path / "cpuinfo").write_text("flags : fpu avx512f avx512_bf16\n")
     run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
-    assert "this CPU has no arithmetic" not in capsys.readouterr().out
+    assert "train.precision" not in capsys.readouterr().out
+    (tmp_path / "cpuinfo").unlink()  # as on macOS
+    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
+    assert "CPU may have no (this system does not tell) arithmetic" in capsys.readouterr().out
 
 
 # What it says

@@ -20,9 +20,6 @@ def model_card() -> str:
     dataset: Dataset = sections["dataset"]
     test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
     layers = Path("models/layers.txt").read_text(encoding="utf-8").strip()
-    members = sections["train"].members
-    if members > 1:
-        layers += f"\n\nThe mean of the probabilities of {members} such networks."
     parts = [
         f"# Model card: {sections['model'].name} for {dataset.title}",
         "`models/model.keras`, MD5 `" + made["models/model.keras"] + "`. It takes grey images as "

@@ -32,13 +32,15 @@ Values = dict[str, Any]
 def main() -> None:
     asked = arguments(sys.argv[1:])
     try:
-        if asked.name is None:
-            print("\n".join(read_recipes(asked.file)))
-        elif asked.overrides:
+        if asked.overrides:
             print(*overrides(recipe(asked.name, asked.file)))
+        elif asked.name is None:
+            print(*read_recipes(asked.file), sep="\n")
         else:
             apply(recipe(asked.name, asked.file))
     except (StageError, OSError) as error:
+        if asked.overrides:  # a shell's $(...) loses the failure: dvc exp run must refuse this
+            print(f"--no-recipe={asked.name}")
         sys.exit(f"recipe: {error}")
 
 
@@ -55,21 +57,27 @@ def arguments(words: list[str]) -> argparse.Namespace:
 
 
 def read_recipes(path: Path) -> dict[str, Values]:
+    if path != RECIPES and not path.exists():
+        raise StageError(f"{path}: expected a file of recipes such as {RECIPES}, found none")
     recipes = read_yaml(path)
     if not isinstance(recipes, dict) or not all(isinstance(r, dict) for r in recipes.values()):
         raise StageError(f"{path}: expected blocks shaped like {PARAMS}, each under its name")
     return recipes
 
 
-def recipe(name: str, path: Path = RECIPES) -> Values:
+def recipe(name: str | None, path: Path = RECIPES) -> Values:
     """A recipe's values by key, such as train.epochs, the article's where it names none.
 
     Raises StageError if there is none of that name, or if params.yaml would not be right with it.
     """
     recipes = read_recipes(path)
     if name not in recipes:
-        raise StageError(f"{name}: expected a recipe of {path}: {', '.join(recipes)}")
-    values = leaves("", read_recipes(RECIPES)[BASE]) | leaves("", recipes[name])
+        names = ", ".join(map(str, recipes))
+        raise StageError(f"{name or 'no NAME'}: expected a recipe of {path}: {names}")
+    base = read_recipes(RECIPES)
+    if BASE not in base:
+        raise StageError(f"{RECIPES}: expected a recipe {BASE}: the others change its values")
+    values = leaves("", base[BASE]) | leaves("", recipes[name])
     whole: Any = read_yaml(PARAMS)
     checked(Params, whole, PARAMS)
     place = Path(f"{path}, recipe {name}")
@@ -96,7 +104,8 @@ def put(values: Any, key: str, value: Any) -> bool:
 
 def apply(values: Values) -> None:
     """Write the values into params.yaml; print those that were others before."""
-    yaml = YAML()  # keeps comments, order and quotes
+    yaml = YAML()  # keeps comments and order
+    yaml.preserve_quotes = True
     yaml.width = 100
     whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
     changed = [key for key, value in values.items() if put(whole, key, in_one_line(value))]
@@ -106,7 +115,10 @@ def apply(values: Values) -> None:
         file.write(text.getvalue().encode())
     for key in changed:
         print(f"{key}: {json.dumps(values[key])}")
-    print(f"{PARAMS}: {len(changed)} values changed; `dvc repro` runs them")
+    if changed:
+        print(f"{PARAMS}: {len(changed)} changed; `dvc repro` runs with them")
+    else:
+        print(f"{PARAMS} has these values already")
 
 
 def in_one_line(value: Any) -> Any:
