@@ -1,6 +1,7 @@
 """Recipes: each fits params.yaml, is applied with its comments kept, and can be measured."""
 
 import csv
+import re
 
 import pytest
 import yaml
@@ -187,11 +188,20 @@ def test_runs_can_be_spread_over_ray(measured: Project, monkeypatch):
     monkeypatch.setattr("sys.argv", words)
     measuring.main()
     rows = measuring.rows()
-    assert {row["recipe"] for row in rows} == {"article", "more"}
+    assert {row["recipe"]: row["seed"] for row in rows} == {"article": "7", "more": "7"}
     assert all(row["machine"].endswith("; 1 of its threads") for row in rows)
-    more = measuring.measured(measured.folder, Run("more", 7))
-    (spread,) = (row for row in rows if row["recipe"] == "more")
-    assert (spread["parameters"], spread["epochs"]) == (str(more["parameters"]), "2")
+    assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
+    (more,) = (row for row in rows if row["recipe"] == "more")
+    (article,) = (row for row in rows if row["recipe"] == "article")
+    assert int(more["parameters"]) == 2 * int(article["parameters"])
+
+
+@needs_ray
+def test_a_number_of_threads_that_no_machine_has_is_refused(measured: Project):
+    words = ["python", "-m", "benchmarks.recipes", "article", "--seeds", "7", "--spread"]
+    printed = measured.run(*words, "999", code=1)
+    assert re.search(r"recipes: --spread 999: the largest machine has \d+: lower it$", printed)
+    assert "expected a number of threads from 1, found 0" in measured.run(*words, "0", code=2)
 
 
 @needs_ray
