@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from benchmarks.machine import machine
 
+SPREAD = "of its threads"  # stands in the column machine of a run that did not have it alone
+
 
 class Run(NamedTuple):
     recipe: str

@@ -22,7 +22,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.needed import need
-from benchmarks.recipe_run import Run, measured
+from benchmarks.recipe_run import SPREAD, Run, measured
 from stages import StageError
 from tools.recipe import read_recipes, recipe
 
@@ -126,7 +126,7 @@ def digest(values: Values) -> str:
     used = {
         key: value
         for key, value in values.items()
-        if key == "model.name" or not key.startswith("model.") or key.startswith(network)
+        if not key.startswith("model.") or key.startswith(("model.name", network))
     }
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -185,7 +185,7 @@ def table_lines() -> Iterator[str]:
 
 def seconds_of_train(of_recipe: list[Row]) -> str:
     """Of runs that had the whole machine."""
-    alone = [float(row["train_seconds"]) for row in of_recipe if "threads" not in row["machine"]]
+    alone = [float(row["train_seconds"]) for row in of_recipe if SPREAD not in row["machine"]]
     return f"{mean(alone):.0f}" if alone else "not measured alone"
 
 

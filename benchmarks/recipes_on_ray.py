@@ -10,7 +10,7 @@ os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
 
 import ray
 
-from benchmarks.recipe_run import Run, measured
+from benchmarks.recipe_run import SPREAD, Run, measured
 from stages import StageError
 from sweeps.cluster import joined
 
@@ -27,8 +27,8 @@ def spread(commit: Path, runs: list[Run], threads: int) -> Iterator[tuple[Run, d
         most = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
         if threads > most:  # Ray would wait for a machine that has them
             raise StageError(f"--spread {threads}: the largest machine has {most:.0f}: lower it")
-        task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(here)
-        pending = {task.remote(run): run for run in runs}
+        task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(measured)
+        pending = {task.remote(Path(), run): run for run in runs}  # a worker's folder is the commit
         while pending:
             (ended,), _ = ray.wait(list(pending))
             try:
@@ -37,10 +37,5 @@ def spread(commit: Path, runs: list[Run], threads: int) -> Iterator[tuple[Run, d
                 raise RuntimeError(error.cause) from None
             except ray.exceptions.RayError as error:
                 raise RuntimeError(f"{pending[ended]} was lost: {error}") from None
-            found["machine"] = f"{found['machine']}; {threads} of its threads"
+            found["machine"] = f"{found['machine']}; {threads} {SPREAD}"
             yield pending.pop(ended), found
-
-
-def here(run: Run) -> dict[str, object]:
-    """What a worker runs, in whose folder the commit is."""
-    return measured(Path(), run)

@@ -57,7 +57,7 @@ class Batches:
     def dataset(self) -> tf.data.Dataset:
         """The batches of one epoch as TensorFlow reads them: uint8 images, float32 labels."""
         numbers = tf.data.Dataset.range(0, len(self), self.together)
-        load = tf.autograph.experimental.do_not_convert(self.load)  # it would write a file
+        load = tf.autograph.experimental.do_not_convert(self.load)  # which leaves a file
         several = numbers.map(load, AT_ONCE, deterministic=True)
         batches = several.rebatch(self.batch_size).prefetch(AHEAD)
         batches = batches.apply(tf.data.experimental.assert_cardinality(len(self)))

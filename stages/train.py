@@ -33,7 +33,10 @@ def main(
     make = maker(model, training, validation)
     warn_of_slow_arithmetic(train.precision)
     write_layers(make(), train.members, models / "layers.txt")
-    trained = members(make, parts, judge, seed, train, scratch)
+    trained = [
+        fit(make, parts, judge, seed + member, train, scratch / str(member))
+        for member in announced(train.members)
+    ]
     networks, histories = zip(*trained, strict=True)
     write_history(histories, reports / "history.csv")
     result = average(networks)
@@ -51,27 +54,22 @@ def maker(model: Model, training: Part, validation: Part) -> Callable[[], keras.
     return partial(build, model.name, shape, classes, **dict(model.chosen))
 
 
-def members(
-    make: Callable[[], keras.Model],
-    parts: Sequence[Part],
-    judge: Part | None,
-    seed: int,
-    train: Train,
-    scratch: Path,
-) -> Iterator[tuple[keras.Model, dict[str, list[float]]]]:
-    """Each trained member and its history; their seeds follow each other."""
-    for member in range(train.members):
-        if train.members > 1:
-            print(f"Member {member + 1} of {train.members}")
-        yield fit(make, parts, judge, seed + member, train, scratch / str(member))
+def announced(members: int) -> Iterator[int]:
+    """The number of each member, said when its turn comes; a single one needs no word."""
+    for member in range(members):
+        if members > 1:
+            print(f"Member {member + 1} of {members}")
+        yield member
 
 
-def write_layers(network: keras.Model, count: int, path: Path) -> None:
+def write_layers(network: keras.Model, members: int, path: Path) -> None:
     """Print the table of layers, their output shapes and parameters, and keep it."""
     lines: list[str] = []
     network.summary(line_length=80, print_fn=lines.append)
-    if count > 1:
-        lines.append(f"This is one member; the model is the mean of the probabilities of {count}.")
+    if members > 1:
+        lines.append(
+            f"This is one member; the model is the mean of the probabilities of {members}."
+        )
     table = "\n".join(lines)
     print(table)
     with replacing(path) as file:

@@ -117,7 +117,7 @@ def test_without_a_name_they_are_listed(fresh_project: Project):
         (["a", "--file", "mine.yaml"], "mine.yaml: expected a file of recipes such as"),
     ],
 )
-def test_a_wrong_recipe_is_no_experiment_without_overrides(project: Project, words, message):
+def test_dvc_refuses_what_a_wrong_recipe_prints_as_overrides(project: Project, words, message):
     """The shell drops the code of $(...): dvc exp run must not run the present values instead."""
     printed = command(project, *words, "--overrides", code=1)
     assert message in printed

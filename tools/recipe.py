@@ -34,7 +34,7 @@ def main() -> None:
     try:
         if asked.overrides:
             print(*overrides(recipe(asked.name, asked.file)))
-        elif asked.name is None:
+        elif not asked.name:
             print(*read_recipes(asked.file), sep="\n")
         else:
             apply(recipe(asked.name, asked.file))
@@ -50,7 +50,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a recipe; without it, list them")
+    parser.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="a recipe; without it, list them"
+    )
     parser.add_argument("--file", type=Path, default=RECIPES, help=f"default: {RECIPES}")
     parser.add_argument("--overrides", action="store_true", help="print arguments for dvc exp run")
     return parser.parse_args(words)
@@ -65,7 +67,7 @@ def read_recipes(path: Path) -> dict[str, Values]:
     return recipes
 
 
-def recipe(name: str | None, path: Path = RECIPES) -> Values:
+def recipe(name: str, path: Path = RECIPES) -> Values:
     """A recipe's values by key, such as train.epochs, the article's where it names none.
 
     Raises StageError if there is none of that name, or if params.yaml would not be right with it.
