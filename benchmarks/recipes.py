@@ -55,6 +55,8 @@ def main() -> None:
         need("ray", "make sweeps")
     try:
         todo = {} if asked.table else missing(asked.recipes, asked.seeds)
+        if not (todo or asked.table):
+            print(f"Nothing to run: {RESULTS.name} has a row of each run that is asked for")
         for run, found in results(list(todo), asked.spread):
             append(run, todo[run], found)
             write_table()

@@ -165,7 +165,7 @@ def measured(fresh_project: Project, tmp_path, monkeypatch) -> Project:
     return project
 
 
-def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch):
+def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch, capsys):
     words = ["python -m benchmarks.recipes", "more", "--seeds", "0", "7"]
     monkeypatch.setattr("sys.argv", words)
     measuring.main()
@@ -178,7 +178,9 @@ def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch):
     (line,) = (line for line in measured.read("README.md").splitlines() if "| more |" in line)
     assert line.count(" ± ") == 2
     monkeypatch.setattr(measuring, "measured", lambda *_: pytest.fail("measured again"))
+    capsys.readouterr()
     measuring.main()
+    assert "Nothing to run: recipes.csv has a row of each run" in capsys.readouterr().out
     assert measured.git("status", "--porcelain").splitlines()[0].endswith("README.md")
 
 
