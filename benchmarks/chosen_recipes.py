@@ -1,9 +1,9 @@
-"""The recipes that are measured, by what their names hold; the only place that knows of them."""
+"""The recipes that benchmarks pick out, by what their names hold."""
 
 from benchmarks.clone import ROOT, Clone
 from tools.recipe import RECIPES, read_recipes
 
-FAST, CNN = "fast", "cnn"
+FAST, CNN, ENSEMBLE = "fast", "cnn", "ensemble"
 
 
 def named(part: str) -> str:

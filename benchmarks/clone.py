@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks import measure
+from stages.keys import put, value_at
 
 ROOT = Path(__file__).parent.parent
 STAGES = {
@@ -43,13 +44,9 @@ class Clone:
         path = self.folder / "params.yaml"
         params = yaml.load(path)
         for key, value in values.items():
-            *parents, last = key.split(".")
-            section = params
-            for parent in parents:
-                section = section[parent]
-            if last not in section:
+            if value_at(params, key) is None:
                 raise KeyError(f"{path}: there is no {key} to set")
-            section[last] = value
+            put(params, key, value)
         yaml.dump(params, path)
 
 

@@ -4,7 +4,7 @@ Each run trains and evaluates as `dvc repro` does, with the last commit's files,
 other; nothing else should run beside it. Commit recipes.yaml first. A finished run is a row of
 benchmarks/recipes.csv; what is there already, of the same values, is not run again: remove rows of
 older code first. `--table` only writes the README's table.
-`--spread THREADS` runs them on Ray, with so many threads each: as many at once as this machine
+`--spread THREADS` runs them on Ray, with that many threads each: as many at once as this machine
 carries, or the cluster at RAY_ADDRESS (docs/scale.md); the seconds are then those of that many.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import csv
 import hashlib
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,15 +20,17 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks.chosen_recipes import ENSEMBLE
+from benchmarks.clone import ROOT
 from benchmarks.needed import need
 from benchmarks.recipe_run import SPREAD, Run, measured
 from stages import StageError
+from tools import command_line
+from tools.marks import between_marks
 from tools.recipe import read_recipes, recipe
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/recipes.csv"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- recipes: begin -->\n", "<!-- recipes: end -->\n"
 COLUMNS = (
     "dataset", "recipe", "values", "seed", "accuracy", "accuracy_trusted", "loss", "parameters",
     "epochs", "train_seconds", "machine", "versions",
@@ -41,13 +42,9 @@ Values = dict[str, Any]  # by key, such as train.epochs
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.recipes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("benchmarks.recipes", __doc__)
     parser.add_argument("recipes", nargs="*", help="default: every recipe of recipes.yaml")
-    parser.add_argument("--seeds", nargs="+", type=int, help="default: as many as the README has")
+    parser.add_argument("--seeds", nargs="+", type=int, help="default: five, two of an ensemble")
     parser.add_argument("--spread", type=count_of_threads, metavar="THREADS", help="run on Ray")
     parser.add_argument("--table", action="store_true", help="only write the README's table")
     asked = parser.parse_args()
@@ -89,8 +86,11 @@ def missing(names: list[str], seeds: list[int] | None) -> dict[Run, Values]:
 
 
 def usual_seeds(name: str, members: int) -> range:
-    """Those of five runs, two of an ensemble: its members have the seeds that follow its own."""
-    runs = RUNS_OF_ENSEMBLES if "ensemble" in name else RUNS
+    """Those of five runs, or of two for a recipe that is called an ensemble: they take an hour.
+
+    The seeds that follow a run's own are those of its other members.
+    """
+    runs = RUNS_OF_ENSEMBLES if ENSEMBLE in name else RUNS
     return range(0, runs * members, members)
 
 
@@ -160,15 +160,11 @@ def append(run: Run, values: Values, found: dict[str, object]) -> None:
 def write_table() -> None:
     """Put the table of the present recipes' runs between the README's marks."""
     text = README.read_text(encoding="utf-8")
-    pattern = f"(?<={re.escape(BEGIN)}).*(?={re.escape(END)})"
-    table = "\n".join(table_lines())
-    README.write_text(
-        re.sub(pattern, lambda _: f"\n{table}\n\n", text, flags=re.DOTALL), encoding="utf-8"
-    )
+    README.write_text(between_marks(text, "recipes", "\n".join(table_lines())), encoding="utf-8")
 
 
 def table_lines() -> Iterator[str]:
-    yield "| recipe | weights | `train`, s | runs | test accuracy | without suspect labels |"
+    yield "| recipe | parameters | `train`, s | runs | test accuracy | without suspect labels |"
     yield "|:--|--:|--:|--:|--:|--:|"
     for name in read_recipes(ROOT / "recipes.yaml"):
         values = digest(recipe(name))

@@ -155,4 +155,4 @@ def markdown_table(rows: list[Row], limits: dict[str, Limit]) -> str:
         commits = ran.setdefault(f"{line['machine']}; {versions}", [])
         commits += [commit] if commit not in commits else []
     notes = [f"Ran on {alike}; {', '.join(commits)}." for alike, commits in ran.items()]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return "\n".join([*lines, "", *notes])

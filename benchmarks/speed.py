@@ -1,12 +1,11 @@
-"""Measures the pipeline beside its peers, row by row, into benchmarks/speed.csv and a table.
+"""python -m benchmarks.speed [ROW ...]: the pipeline beside its peers, into speed.csv and a table.
 
-python -m benchmarks.speed [ROW ...] [--runs N]: without names every row. A finished row takes the
+Without names every row of the table is measured. A finished row takes the
 place of its earlier values at once, so that a run can be broken off and the rest measured later.
 `--show` only prints the table; `--table` writes it into benchmarks/README.md.
 """
 
 import argparse
-import re
 import sys
 import tempfile
 import time
@@ -19,9 +18,10 @@ from benchmarks.machine import machine, versions
 from benchmarks.results import markdown_table, read, replace, row, terminal_table
 from benchmarks.rows import LIMITS, ROWS
 from benchmarks.workplace import Workplace
+from tools import command_line
+from tools.marks import between_marks
 
 DOCUMENT = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- speed: begin -->\n", "<!-- speed: end -->\n"
 
 
 def main() -> None:
@@ -36,12 +36,18 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all")
-    parser.add_argument("--runs", type=int, default=5, help="of each command; 5")
-    parser.add_argument("--epochs", type=int, default=6, help="of a training that is timed; 6")
+    parser = command_line.parser("benchmarks.speed", __doc__)
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)"
+    )
+    parser.add_argument("--runs", type=int, default=5, help="of each command (default: 5)")
+    parser.add_argument(
+        "--epochs", type=int, default=6, help="of a training that is timed (default: 6)"
+    )
     parser.add_argument("--show", action="store_true", help="only print the table")
-    parser.add_argument("--table", action="store_true", help="only write it into the README")
+    parser.add_argument(
+        "--table", action="store_true", help="only write the table into benchmarks/README.md"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.rows) - set(ROWS)
     if unknown:
@@ -72,9 +78,7 @@ def measure(arguments: argparse.Namespace) -> list[str]:
 
 def with_table(document: str) -> str:
     """The document with the table of speed.csv between its marks."""
-    pattern = f"(?<={re.escape(BEGIN)}).*(?={re.escape(END)})"
-    table = markdown_table(read(), LIMITS)
-    return re.sub(pattern, lambda _match: f"\n{table}\n", document, flags=re.DOTALL)
+    return between_marks(document, "speed", markdown_table(read(), LIMITS))
 
 
 if __name__ == "__main__":

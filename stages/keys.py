@@ -10,6 +10,14 @@ def value_at(values: Any, key: str) -> Any:
     return values
 
 
+def put(values: Any, key: str, value: Any) -> None:
+    """Set the value of a key in place; sections that are missing are made."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[last] = value
+
+
 def leaves(key: str, value: Any) -> dict[str, Any]:
     """Each single value of the section at `key` by its full key; "" for the whole of a file."""
     if not isinstance(value, dict):

@@ -5,7 +5,6 @@ looks for in what the user sees. `--check` only says whether the document is up 
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tools.marks import between_marks
+
 if TYPE_CHECKING:
     from conftest import Project
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs/reliability.md"
-BEGIN, END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
 HEADINGS = ["Downloads", "Data files", "Runs", "Disk", "DVC's own files", "Safety"]
 MADE = ("dvc.lock", "data/raw", "data/processed", "models", "reports")
 PATIENCE = 120.0  # seconds; a busy machine is no defect
@@ -145,14 +145,13 @@ def table(rows: list[Fault]) -> str:
     for heading in HEADINGS:
         lines = [str(row) for row in rows if row.heading == heading]
         head = ["| What was done | What you see | Lost |", "|---|---|---|"]
-        parts.append("\n".join([f"### {heading}\n", *head, *lines, "\n"]))
-    return "".join(parts)
+        parts.append("\n".join([f"### {heading}\n", *head, *lines]))
+    return "\n\n".join(parts)
 
 
 def main() -> None:
     old = DOCUMENT.read_text(encoding="utf-8")
-    pattern = f"(?<={re.escape(BEGIN)}).*(?={re.escape(END)})"
-    new = re.sub(pattern, lambda _match: "\n" + table(collected()), old, flags=re.DOTALL)
+    new = between_marks(old, "faults", table(collected()))
     if "--check" not in sys.argv:
         DOCUMENT.write_text(new, encoding="utf-8")
     elif new != old:

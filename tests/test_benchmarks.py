@@ -161,7 +161,9 @@ def test_a_table_shows_what_the_limit_is_of() -> None:
 def test_the_readme_shows_what_was_measured() -> None:
     document = speed.DOCUMENT.read_text(encoding="utf-8")
     assert document == speed.with_table(document), "`python -m benchmarks.speed --table` writes it"
-    assert speed.BEGIN + "\n| What |" in document
+    assert "<!-- speed: begin -->\n\n| What |" in document
+    with pytest.raises(ValueError, match="<!-- speed: begin -->"):
+        speed.with_table("a document without marks")
 
 
 def test_every_row_of_the_csv_has_a_place_in_the_table() -> None:

@@ -1,7 +1,7 @@
 """python -m tools.compare [A] [B]: is B better than A, where, and can it be believed?
 
-A and B are Git revisions, DVC experiments or `workspace`. A verdict on two is about two trained
-models. Whether a recipe is better, groups of runs say that differ by seed alone:
+A and B are Git revisions, DVC experiments or `workspace`. The verdict is about two trained models.
+To compare two recipes, give two groups of runs that differ in nothing but their seed:
 
     python -m tools.compare --group A1 A2 A3 --group B1 B2 B3
     python -m tools.compare --group 'plain-*' --group 'wide-*'
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stages import StageError
 from stages.files import replacing
+from tools import command_line
 from tools.compare_groups import compare_groups, members
 from tools.compare_page import as_json, as_markdown, show
 from tools.compare_pair import compare_pair
@@ -56,15 +57,15 @@ def draw(predictions: Predictions, split: str, path: Path) -> None:
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("tools.compare", __doc__)
     parser.add_argument("a", nargs="?", metavar="A", help="default: HEAD")
     parser.add_argument("b", nargs="?", metavar="B", help="default: workspace")
     parser.add_argument(
-        "--group", nargs="+", action="append", metavar="RUN", help="twice: the runs of a recipe"
+        "--group",
+        nargs="+",
+        action="append",
+        metavar="RUN",
+        help="the runs of a recipe; given twice",
     )
     parser.add_argument(
         "--split", choices=["validation", "test"], default="validation",
@@ -78,7 +79,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     )
     asked = parser.parse_args(words)
     if asked.group and (asked.a or len(asked.group) != 2 or asked.figure):
-        parser.error("--group stands twice, without A, B and --figure")
+        parser.error("expected --group exactly twice, without A, B and --figure")
     if asked.figure and asked.figure.suffix != ".png":
         parser.error(f"--figure: expected a name that ends with .png, found {asked.figure}")
     asked.a, asked.b = asked.a or "HEAD", asked.b or "workspace"

@@ -20,8 +20,9 @@ from ruamel.yaml.comments import CommentedSeq
 from stages import StageError
 from stages.checking import checked, read_yaml
 from stages.files import replacing
-from stages.keys import leaves, value_at
+from stages.keys import leaves, put, value_at
 from stages.params import PARAMS, Params
+from tools import command_line
 
 RECIPES = Path("recipes.yaml")
 BASE = "article"  # the recipe that the others change
@@ -45,11 +46,7 @@ def main() -> None:
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.recipe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("tools.recipe", __doc__)
     parser.add_argument(
         "name", nargs="?", default="", metavar="NAME", help="a recipe; without it, list them"
     )
@@ -92,35 +89,35 @@ def recipe(name: str, path: Path = RECIPES) -> Values:
     return values
 
 
-def put(values: Any, key: str, value: Any) -> bool:
-    """Set a key such as train.epochs; whether that changed anything."""
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-    before = values.get(last)
-    if before == value and isinstance(before, bool) == isinstance(value, bool):
-        return False
-    values[last] = value
-    return True
-
-
 def apply(values: Values) -> None:
     """Write the values into params.yaml; print those that were others before."""
     yaml = YAML()  # keeps comments and order
     yaml.preserve_quotes = True
     yaml.width = 100
     whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
-    changed = [key for key, value in values.items() if put(whole, key, in_one_line(value))]
+    changed = changes(whole, values)
+    for key, value in changed.items():
+        put(whole, key, in_one_line(value))
     text = io.StringIO()
     yaml.dump(whole, text)
     with replacing(PARAMS) as file:
         file.write(text.getvalue().encode())
-    for key in changed:
-        print(f"{key}: {json.dumps(values[key])}")
+    for key, value in changed.items():
+        print(f"{key}: {json.dumps(value)}")
     if changed:
         print(f"{PARAMS}: {len(changed)} changed; `dvc repro` runs with them")
     else:
         print(f"{PARAMS} has these values already")
+
+
+def changes(whole: Any, values: Values) -> Values:
+    """The values that the file has not yet; true is not 1."""
+    found = {key: value_at(whole, key) for key in values}
+    return {
+        key: value
+        for key, value in values.items()
+        if found[key] != value or isinstance(found[key], bool) != isinstance(value, bool)
+    }
 
 
 def in_one_line(value: Any) -> Any:
@@ -133,8 +130,7 @@ def in_one_line(value: Any) -> Any:
 def overrides(values: Values) -> list[str]:
     """Arguments of `dvc exp run` for the values that are not those of params.yaml."""
     whole: Any = read_yaml(PARAMS)
-    changed = [key for key, value in values.items() if put(whole, key, value)]
-    return [f"-S {key}={without_spaces(values[key])}" for key in changed]
+    return [f"-S {key}={without_spaces(value)}" for key, value in changes(whole, values).items()]
 
 
 def without_spaces(value: Any) -> str:
