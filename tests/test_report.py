@@ -57,11 +57,28 @@ def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(project: P
     assert " test images" in text
 
 
+@pytest.mark.parametrize("path", ["models/layers.txt", "reports/figures/training_curves.png"])
+def test_files_of_another_run_are_refused(project: Project, path: str) -> None:
+    (project.folder / path).write_text("of another run", encoding="utf-8")
+    for words in ((), ("--card",)):
+        output = project.run("python", "-m", "tools.report", *words, code=1)
+        assert f"{path}: not what dvc.lock says: `dvc checkout --force {path}`" in output
+
+
+def test_figures_that_are_older_than_an_edit_are_refused(project: Project) -> None:
+    project.edit({"plots.confused_pairs": 2})
+    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    assert "older than these edits: plots.confused_pairs" in output
+
+
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("reports/figures/confused_pairs.png", "confused_pairs.png is missing: `dvc repro`"),
-        ("reports/test.json", "test.json is missing"),
+        (
+            "reports/figures/confused_pairs.png",
+            "confused_pairs.png: missing from the workspace: `dvc checkout`",
+        ),
+        ("reports/test.json", "test.json: missing from the workspace"),
     ],
 )
 def test_what_is_missing_is_named(project: Project, missing: str, message: str) -> None:

@@ -39,6 +39,16 @@ def test_a_damaged_output_is_named_with_its_cure(project: Project, path: str) ->
     assert output.splitlines()[1:] == ["1 problem found"]
 
 
+@pytest.mark.parametrize("text", ["", "stages:\n  fetch:\n    outs: []\n"])
+def test_an_incomplete_lock_is_named(project: Project, tmp_path: Path, text: str) -> None:
+    (project.folder / "dvc.lock").write_text(text, encoding="utf-8")
+    project.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
+    for tool in ("tools.verify", "tools.remote"):
+        output = project.run("python", "-m", tool, code=1)
+        assert "dvc.lock is missing, damaged or incomplete" in output
+        assert "Traceback" not in output
+
+
 def test_a_missing_output_is_named(project: Project) -> None:
     (project.folder / "models/model.keras").unlink()
     output = project.run("python", "-m", "tools.verify", code=1)

@@ -9,17 +9,17 @@ from stages.params import Dataset, read_sections
 from tools.predictions import predictions_path
 from tools.revisions import read_revision
 
-REPORTS = Path("reports")
+LAYERS, REPORTS = Path("models/layers.txt"), Path("reports")
 MOST_CONFUSED = 5
 
 
 def model_card() -> str:
-    """The card as Markdown. Raises StageError if params or code are newer than the results."""
+    """The card as Markdown, of results that are up to date."""
     sections = read_sections()
     made = read_revision("workspace", predictions_path("test")).made
     dataset: Dataset = sections["dataset"]
     test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
-    layers = Path("models/layers.txt").read_text(encoding="utf-8").strip()
+    layers = LAYERS.read_text(encoding="utf-8").strip()
     parts = [
         f"# Model card: {sections['model'].name} for {dataset.title}",
         "`models/model.keras`, MD5 `" + made["models/model.keras"] + "`. It takes grey images as "

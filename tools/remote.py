@@ -5,7 +5,6 @@ name, damaged or not, and does not look into a folder whose list is there. --men
 clone's cache what is missing or damaged. Exit code 0 only if all is well then.
 """
 
-import argparse
 import hashlib
 import json
 import sys
@@ -14,17 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from stages import StageError
-from stages.checking import read_yaml
+from tools import command_line
 from tools.cache import cached
-from tools.verify import LOCK, PIPELINE, md5_of, outside_cache
+from tools.verify import md5_of, outputs
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.remote",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("tools.remote", __doc__)
     parser.add_argument("--mend", action="store_true", help="send what is missing or damaged")
     mend = parser.parse_args().mend
     # Imported only now: it takes longer than to print the help.
@@ -34,7 +29,8 @@ def main() -> None:
     left = 0
     try:
         store = Repo().cloud.get_remote_odb()
-        for path, md5, problem in problems(store, outputs()):
+        kept = [(output.path, output.md5) for output in outputs() if output.in_cache]
+        for path, md5, problem in problems(store, kept):
             mended = mend and send(store, md5)
             left += not mended
             print(f"{path}: {problem} on the remote ({md5}){': sent again' if mended else ''}")
@@ -52,18 +48,6 @@ def errors_of_s3() -> tuple[type[Exception], ...]:
     """What S3's library raises, which reaches here as it is; none where it was not used."""
     library = sys.modules.get("botocore.exceptions")
     return (library.BotoCoreError,) if library else ()
-
-
-def outputs() -> list[tuple[Path, str]]:
-    """Path and MD5 of each output that is in DVC's cache. Raises StageError without a dvc.lock."""
-    pipeline: Any = read_yaml(PIPELINE)
-    lock: Any = read_yaml(LOCK)
-    return [
-        (Path(out["path"]), str(out["md5"]))
-        for name, stage in pipeline["stages"].items()
-        for out in lock["stages"][name]["outs"]
-        if out["path"] not in outside_cache(stage)
-    ]
 
 
 def problems(store: Any, named: list[tuple[Path, str]]) -> Iterator[tuple[Path, str, str]]:

@@ -1,7 +1,7 @@
 """python -m tools.report [A]: the workspace against revision A (default HEAD), for a review.
 
 Writes report.md with its pictures beside it into --folder: what differs in params and metrics,
-what compare says of it, the figures. With --card, model_card.md about the workspace's model.
+the verdict of tools.compare, the figures. With --card, model_card.md about the workspace's model.
 """
 
 import argparse
@@ -12,11 +12,14 @@ from pathlib import Path
 
 from stages import StageError
 from stages.files import replacing
+from tools import command_line
 from tools.compare import draw
 from tools.compare_page import as_markdown
 from tools.compare_pair import compare_pair
-from tools.model_card import model_card
+from tools.model_card import LAYERS, REPORTS, model_card
 from tools.predictions import held_out, read_predictions
+from tools.revisions import read_revision
+from tools.verify import damaged_files, outputs
 
 FIGURES = Path("reports/figures")
 REFITTED = (
@@ -29,6 +32,7 @@ SHOWN = ("training_curves", "confusion_matrix", "confused_pairs", "wrong_predict
 def main() -> None:
     asked = arguments(sys.argv[1:])
     try:
+        refuse_other_results()
         if asked.card:
             path = write(asked.folder, "model_card.md", model_card())
         else:
@@ -75,12 +79,19 @@ def pictures() -> str:
     return "\n\n".join(f"![{name.replace('_', ' ')}]({name}.png)" for name in SHOWN)
 
 
+def refuse_other_results() -> None:
+    """Raise StageError if files are not what dvc.lock says, or that is older than an edit."""
+    read_revision("workspace", str(FIGURES))
+    for output in outputs():
+        if output.path == LAYERS or output.path.is_relative_to(REPORTS):
+            for problem in damaged_files(output.path, output.md5, output.stage):
+                raise StageError(problem)
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     """The text and the figures that it shows into `folder`; the text's path."""
-    for shown in SHOWN:
+    for shown in (figure for figure in SHOWN if f"({figure}.png)" in text):
         source = FIGURES / f"{shown}.png"
-        if not source.is_file():
-            raise StageError(f"{source} is missing: `dvc repro` draws it")
         with source.open("rb") as figure, replacing(folder / source.name) as target:
             shutil.copyfileobj(figure, target)
     with replacing(folder / name) as file:
@@ -89,11 +100,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("tools.report", __doc__)
     parser.add_argument("a", nargs="?", metavar="A", default="HEAD", help="default: HEAD")
     parser.add_argument("--card", action="store_true", help="write the model card instead")
     parser.add_argument("--folder", type=Path, default=Path("report"), help="default: report")

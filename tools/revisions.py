@@ -142,8 +142,8 @@ def read_yaml(name: str, commit: str | None, path: str) -> dict[str, Any]:
     """A file of YAML 1.2, as DVC reads it: 1e-05 is a number. An absent one is empty."""
     try:
         values = YAML(typ="safe", pure=True).load(content(commit, path) or b"{}")
-    except YAMLError as error:
-        problem = getattr(error, "problem", None) or type(error).__name__
+    except (YAMLError, RecursionError, ValueError, LookupError) as error:
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise StageError(f"{name}: {path} is not readable as YAML: {problem}. Mend it.") from None
     return values if isinstance(values, dict) else {}
 

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
 from stages import StageError
 from stages.checking import read_yaml
+from tools import command_line
 from tools.cache import cached
 
 LOCK, PIPELINE, REQUIREMENTS = Path("dvc.lock"), Path("dvc.yaml"), Path("requirements.txt")
@@ -23,6 +24,7 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def main() -> None:
+    command_line.parser("tools.verify", __doc__).parse_args()
     problems = [*wrong_versions(), *broken_rwlock(), *damaged_outputs()]
     for problem in problems:
         print(problem)
@@ -58,21 +60,43 @@ def broken_rwlock() -> Iterator[str]:
 
 def damaged_outputs() -> Iterator[str]:
     """Each object of the cache and each output in the workspace that is not as dvc.lock says."""
-    heal = f"`git checkout -- {LOCK}` brings back the last commit's, `dvc repro` the rest"
+    try:
+        named = outputs()
+    except StageError as error:
+        yield str(error)
+        return
+    for output in named:
+        if output.in_cache:
+            yield from damaged_objects(output.path, output.md5, output.stage)
+        yield from damaged_files(output.path, output.md5, output.stage)
+
+
+class Output(NamedTuple):
+    """What a stage makes, by dvc.yaml and dvc.lock; a folder's MD5 ends in .dir."""
+
+    stage: str
+    path: Path
+    md5: str
+    in_cache: bool  # DVC's; else it is kept in Git
+
+
+def outputs() -> list[Output]:
+    """The outputs of every stage. Raises StageError if dvc.lock does not name them all."""
     try:
         pipeline: Any = read_yaml(PIPELINE)
         lock: Any = read_yaml(LOCK)
-        stages = {name: list(lock["stages"][name]["outs"]) for name in pipeline["stages"]}
+        return [
+            Output(
+                name, Path(out["path"]), str(out["md5"]), out["path"] not in outside_cache(stage)
+            )
+            for name, stage in pipeline["stages"].items()
+            for out in lock["stages"][name]["outs"]
+        ]
     except (StageError, TypeError, KeyError, AttributeError) as error:
-        yield f"{LOCK} is missing, damaged or incomplete ({error}): {heal}"
-        return
-    for name, outs in stages.items():
-        kept_in_git = outside_cache(pipeline["stages"][name])
-        for out in outs:
-            path, md5 = Path(out["path"]), str(out["md5"])
-            if path.as_posix() not in kept_in_git:
-                yield from damaged_objects(path, md5, name)
-            yield from damaged_files(path, md5, name)
+        raise StageError(
+            f"{LOCK} is missing, damaged or incomplete ({error}): `git checkout -- {LOCK}` brings "
+            "back the last commit's, `dvc repro` the rest"
+        ) from None
 
 
 def outside_cache(stage: dict[str, Any]) -> set[str]:
