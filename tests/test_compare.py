@@ -20,7 +20,7 @@ from stages import StageError, class_scores, scores
 from tools.compare import arguments
 from tools.compare_figure import fixed_and_broken
 from tools.compare_groups import compare_groups
-from tools.compare_page import Page, as_json, as_markdown, show
+from tools.compare_page import Page, as_json, as_markdown, show, shown
 from tools.compare_pair import compare_pair
 from tools.metrics import METRICS
 from tools.predictions import Predictions
@@ -151,11 +151,18 @@ def test_a_page_fits_into_eighty_characters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    show(pair(*verdicts, **{"train.epochs": 30}))
+    show(pair(*verdicts, **{"train.epochs": 30, "tiny.files.test_images.sha256": "0" * 64}))
     output = capsys.readouterr().out
     assert max(map(len, output.splitlines())) <= 80
     assert "…" not in output
     assert re.search(r"^train\.epochs +20 +30$", output, re.MULTILINE)
+
+
+def test_values_are_shortened_only_if_that_tells_them_apart() -> None:
+    a, b = [1] * 40, [2] * 40
+    assert [len(text) <= 40 for text in shown(a, b)] == [True, True]
+    assert shown(a, [*a, 2]) == [json.dumps(a), json.dumps([*a, 2])]
+    assert shown("0" * 64, "1" * 64) == ["0" * 64, "1" * 64]
 
 
 def groups(a: list[int], b: list[int], **params: object) -> Page:
@@ -381,9 +388,9 @@ def test_an_unknown_name(compared: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--group a b", "--group stands twice"),
-        ("--group a b --group c d --figure f.png", "--group stands twice"),
-        ("x --group a b --group c d", "--group stands twice"),
+        ("--group a b", "expected --group exactly twice"),
+        ("--group a b --group c d --figure f.png", "expected --group exactly twice"),
+        ("x --group a b --group c d", "expected --group exactly twice"),
         ("--figure figure.pdf", "expected a name that ends with .png, found figure.pdf"),
         ("--md --json", "not allowed with"),
     ],
@@ -445,9 +452,10 @@ def test_a_commit_without_results(own: Project) -> None:
     assert f"first~2: expected {PROBABILITIES} in dvc.lock, found none" in output
 
 
-def test_a_conflict_in_the_lock(own: Project) -> None:
+@pytest.mark.parametrize("damage", ["<<<<<<< HEAD\n", "date: 2001-99-99\n"])
+def test_a_damaged_lock(own: Project, damage: str) -> None:
     with (own.folder / "dvc.lock").open("a", encoding="utf-8") as file:
-        file.write("<<<<<<< HEAD\n")
+        file.write(damage)
     assert "workspace: dvc.lock is not readable as YAML" in compare(own, code=1)
 
 

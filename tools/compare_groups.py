@@ -24,8 +24,8 @@ from tools.statistics import SAME, verdict, welch
 SEED = "seed"  # the key that tells the runs of a group apart
 NOTES = [
     "This is about the recipes, on these images: the spread is the one that seeds make.",
-    """A verdict needs p < 0.05. p and intervals: Welch's t test, one value a run. no evidence is
-    short for no evidence of a difference.""",
+    """A verdict needs p < 0.05. p and intervals: Welch's t test, one value a run. "no evidence"
+    is short for "no evidence of a difference".""",
 ]
 
 
@@ -100,7 +100,7 @@ def refuse_mixture(letter: str, group: list[Revision]) -> None:
     for run in others:
         a, b = unseeded(first), unseeded(run)
         params = [
-            f"{key}: {shown(a.params.get(key))} and {shown(b.params.get(key))}"
+            f"{key}: {' and '.join(shown(a.params.get(key), b.params.get(key)))}"
             for key in differing(a.params, b.params)
         ]
         keys = "; ".join([*params, *differing(a.code, b.code)])

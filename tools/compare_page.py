@@ -26,6 +26,7 @@ class Table:
     title: str
     header: list[str]
     rows: list[list[str]]
+    wraps: bool = False  # cells that do not fit take several lines
 
 
 @dataclass
@@ -56,7 +57,12 @@ def show(page: Page) -> None:
         )  # fmt: skip
         for name in table.header:
             words = name in WORDS
-            drawn.add_column(name, justify="left" if words else "right", no_wrap=not words)
+            drawn.add_column(
+                name,
+                justify="left" if words else "right",
+                no_wrap=not (words or table.wraps),
+                overflow="fold",
+            )
         for row in table.rows:
             drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
         console.print()
@@ -91,14 +97,14 @@ def as_json(page: Page) -> str:
 def what_differs(a: Revision, b: Revision) -> Table:
     """The params and the code that differ, and the networks' sizes."""
     params, code = differing(a.params, b.params), differing(a.code, b.code)
-    rows = [[key, shown(a.params.get(key)), shown(b.params.get(key))] for key in params]
+    rows = [[key, *shown(a.params.get(key), b.params.get(key))] for key in params]
     rows += [[path, *(r.code.get(path, "absent")[:7] for r in (a, b))] for path in code]
     if a.parameters != b.parameters:
-        rows.append(["(weights of the network)", *(weights(r) for r in (a, b))])
-    return Table("What differs", ["key", "A", "B"], rows)
+        rows.append(["(parameters of the network)", *(parameters(r) for r in (a, b))])
+    return Table("What differs", ["key", "A", "B"], rows, wraps=True)
 
 
-def weights(revision: Revision) -> str:
+def parameters(revision: Revision) -> str:
     return "absent" if revision.parameters is None else f"{revision.parameters:,}"
 
 
@@ -163,9 +169,14 @@ def chance(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def shown(value: object) -> str:
-    """A value of params.yaml, shortened to a cell."""
+def shown(*values: object) -> list[str]:
+    """Values of params.yaml, shortened to a cell if that still tells them apart."""
+    texts = [as_text(value) for value in values]
+    short = [shorten(text, 40, placeholder=" ...") for text in texts]
+    return short if len(set(short)) == len(set(texts)) else texts
+
+
+def as_text(value: object) -> str:
     if value is None:
         return "absent"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return shorten(text, 40, placeholder=" ...")
+    return value if isinstance(value, str) else json.dumps(value)
