@@ -10,15 +10,14 @@ from ray.tune.search.optuna import OptunaSearch
 
 from stages import StageError
 from sweeps.cluster import GIB
-from sweeps.progress import Progress, number
-from sweeps.results import Trial, state
+from sweeps.progress import SCORE, Progress, number, state
+from sweeps.results import Trial
 from sweeps.space import Dimension, Sweep, Values, changed, decoded, encoded, starting_point
 
 if TYPE_CHECKING:  # it imports TensorFlow, which the driver does not need
     from stages.batches import Part
 
 TIMES_KILLED = 3  # that a trial starts again; one whose process always dies must not go on forever
-SCORE = "validation_accuracy"
 
 
 def run_trials(
@@ -110,7 +109,4 @@ def ended_trials(sweep: Sweep, path: str) -> list[Trial]:
     trials = sorted(tune.ExperimentAnalysis(path).trials, key=number)
     if len(trials) < sweep.trials or not all(t.is_finished() for t in trials):
         raise KeyboardInterrupt
-    return [
-        Trial(decoded(sweep.space, t.config), t.last_result, *state(t.last_result, t.status))
-        for t in trials
-    ]
+    return [Trial(decoded(sweep.space, t.config), t.last_result, *state(t)) for t in trials]

@@ -4,15 +4,31 @@ import sys
 import time
 from typing import Any
 
+from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from rich.live import Live
 from rich.table import Table
 
-from sweeps.results import state
-
 SCORE = "validation_accuracy"
 ROWS = 20  # of the newest trials
 SECONDS_APART = 0.5
+
+
+def state(trial: Any) -> tuple[str, str]:
+    """How a trial of Ray's ended: finished, stopped by the scheduler, or failed; and why."""
+    if failure := trial.last_result.get("failure"):
+        return "failed", failure
+    if trial.status == "ERROR":
+        return "failed", f"each time that it was started: {why(trial)}"
+    return ("finished" if trial.last_result["ended"] else "stopped"), ""
+
+
+def why(trial: Any) -> str:
+    """What ended a trial's process last: an error of this machine, or a kill."""
+    error = trial.get_pickled_error()
+    if isinstance(error, RayTaskError):
+        return f"{type(error.cause).__name__}: {error.cause}"
+    return "its process was lost"
 
 
 class Progress(Callback):
@@ -36,7 +52,7 @@ class Progress(Callback):
 
     def on_trial_recover(self, trial: Any, **_info: Any) -> None:
         say = self.live.console.print if self.live else print
-        say(f"trial {number(trial)}: its process was lost; it starts again from its checkpoint")
+        say(f"trial {number(trial)}: {why(trial)}; it starts again from its checkpoint")
 
     def on_experiment_end(self, **_info: Any) -> None:
         if self.live:  # not drawn again: after Ctrl-C Ray calls every trial ended
@@ -70,7 +86,7 @@ def table(trials: list[Any], count: int) -> Table:
 
 def described(trial: Any) -> list[str]:
     last = trial.last_result
-    how = state(last, trial.status)[0] if trial.is_finished() else trial.status.lower()
+    how = state(trial)[0] if trial.is_finished() else trial.status.lower()
     score = f"{last[SCORE]:.4f}" if SCORE in last and how != "failed" else ""
     values = ", ".join(
         f"{key.rpartition('.')[2]} {value:.3g}"

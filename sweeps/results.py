@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
 
 from stages import StageError
 from stages.files import replacing, write_json
@@ -23,15 +22,6 @@ class Trial(NamedTuple):
     scores: dict[str, Any]
     state: str
     failure: str
-
-
-def state(last: dict[str, Any], status: str) -> tuple[str, str]:
-    """finished, stopped by the scheduler, or failed; and why, if it failed."""
-    if failure := last.get("failure"):
-        return "failed", failure
-    if status == "ERROR":
-        return "failed", "its process died each time that it was started"
-    return ("finished" if last["ended"] else "stopped"), ""
 
 
 def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
@@ -111,19 +101,10 @@ def write_best(best: Trial, start: Values, path: Path) -> None:
     }
     yaml = YAML()
     yaml.width = 100
+    yaml.default_flow_style = None  # a list in one line
     text = io.StringIO()
     accuracy, loss = scored(best)
     text.write(f"# The best of a sweep: validation accuracy {accuracy}, loss {loss}\n")
-    yaml.dump({"best": in_one_line(block)}, text)
+    yaml.dump({"best": block}, text)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
-
-
-def in_one_line(value: Any) -> Any:
-    """The same values, each list written in one line."""
-    if isinstance(value, dict):
-        return {key: in_one_line(below) for key, below in value.items()}
-    if isinstance(value, list):
-        value = CommentedSeq(value)
-        value.fa.set_flow_style()
-    return value

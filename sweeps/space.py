@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from stages import StageError
 from stages.checking import Section, checked, read_yaml
-from stages.keys import value_at
-from stages.params import PARAMS, Params, Seed
+from stages.keys import put, value_at
+from stages.params import PARAMS, SEEDS, Params, Seed
 
 SWEEP = Path("sweeps/params.yaml")
 SECTIONS = ("train", "model")  # what a training takes; other values change its arrays
@@ -102,17 +102,22 @@ def read_sweep() -> tuple[Sweep, Values]:
     sweep = checked(Sweep, read_yaml(SWEEP), SWEEP)
     start: Any = read_yaml(PARAMS)
     checked(Params, start, PARAMS)
-    refuse_start(start)
+    refuse_start(start, sweep.seeds)
     for key in sweep.space:
         refuse_key(key, start)
     start["train"]["epochs"] = sweep.scheduler.epochs
     for corner in corners(sweep.space):
-        checked(Params, changed(start, corner), SWEEP)
+        refuse_corner(sweep.space, start, corner)
     return sweep, start
 
 
-def refuse_start(start: Values) -> None:
-    """A trial is one network and needs a validation score."""
+def refuse_start(start: Values, seeds: int) -> None:
+    """A trial is one network for each seed and needs a validation score."""
+    if start["seed"] + seeds > SEEDS:
+        raise StageError(
+            f"{SWEEP}: seeds: found {seeds}, which follow the seed {start['seed']} of {PARAMS}; "
+            f"expected the last one to be at most {SEEDS - 1}: lower either"
+        )
     if start["train"]["members"] > 1:
         raise StageError(
             f"{PARAMS}: train.members: found {start['train']['members']}, expected 1: a sweep "
@@ -136,8 +141,23 @@ def refuse_key(key: str, start: Values) -> None:
             f"{place}: expected a key of train or model in {PARAMS}: "
             "trials share the arrays and the seeds"
         )
+    if not isinstance(value_at(start, key.rpartition(".")[0]), dict):
+        raise StageError(
+            f"{place}: expected a key of {PARAMS}: a list is swept as a whole, by choices"
+        )
     if isinstance(section := value_at(start, key), dict):
         raise StageError(f"{place}: a whole section; name its keys: {', '.join(section)}")
+
+
+def refuse_corner(space: dict[str, Dimension], start: Values, corner: Values) -> None:
+    """What params.py refuses of it; and the remedy if only whole numbers are allowed there."""
+    try:
+        checked(Params, changed(start, corner), SWEEP)
+    except StageError as error:
+        ranges = [key for key, dimension in space.items() if dimension.choices is None]
+        fractions = [key for key in ranges if f"{key}: should be a valid integer" in str(error)]
+        hints = [f"  space.{key}: whole numbers alone: add integer: true" for key in fractions]
+        raise StageError("\n".join([str(error), *hints])) from None
 
 
 def corners(space: dict[str, Dimension]) -> Iterator[Values]:
@@ -165,11 +185,7 @@ def changed(start: Values, values: Values) -> Values:
     """`start` with other values for keys such as train.learning_rate."""
     result = deepcopy(start)
     for key, value in values.items():
-        *parents, last = key.split(".")
-        section = result
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[last] = value
+        put(result, key, value)
     return result
 
 

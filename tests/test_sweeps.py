@@ -70,6 +70,7 @@ def written(tmp_path: Path, monkeypatch):
         ("train.learning_rate", {"low": 0.1, "high": 20}, r"train\.learning_rate: .* found 20"),
         ("train.batch_size", {"low": 16, "high": 99}, None),
         ("train.batch_size", {"low": 32, "high": 256}, r"train\.batch_size: .* found 32\.0"),
+        ("train.batch_size", {"low": 32, "high": 256}, r"train\.batch_size: .* add integer: true"),
         ("train.batch_size", {"low": 16.5, "high": 99.5}, r"train\.batch_size: .* found 16\.5"),
         ("train.warmup", {"low": 0, "high": 25}, "warmup takes 25.0 of 25 epochs"),
         ("train.schedule", {"choices": ["cosine", "cosinus"]}, r"train\.schedule: .*'cosinus'"),
@@ -78,6 +79,7 @@ def written(tmp_path: Path, monkeypatch):
         ("train.epochs", {"low": 1, "high": 2}, r"space\.train\.epochs: scheduler\.epochs"),
         ("train.members", {"choices": [1, 2]}, r"space\.train\.members: a trial is a single"),
         ("seed", {"low": 1, "high": 2}, r"space\.seed: expected a key of train or model"),
+        ("model.mlp.units.0", {"low": 8, "high": 9}, r"units\.0: .*a list is swept as a whole"),
         ("train.augmentation", {"choices": [1]}, "a whole section; name its keys: elastic, flip, "),
         ("train.warmup", {"low": 2, "high": 1}, "expected low and high, low below high"),
         ("train.warmup", {"low": 0, "high": 1, "log": True}, "log: expected low above 0"),
@@ -121,6 +123,14 @@ def test_a_start_without_a_single_score_is_refused(written, key: str, value: obj
     with pytest.raises(
         StageError, match=rf"params\.yaml: {key}: found {str(value).lower()}, expected"
     ):
+        read_sweep()
+
+
+def test_each_network_of_a_trial_has_a_seed(written) -> None:
+    written({"seed": 2**32 - 2}, seeds=2)
+    read_sweep()
+    written({"seed": 2**32 - 2}, seeds=3)
+    with pytest.raises(StageError, match="expected the last one to be at most 4294967295"):
         read_sweep()
 
 
@@ -190,13 +200,6 @@ def test_the_best_is_the_finished_trial_of_the_highest_accuracy_then_the_lowest_
     assert results.best_trial([*others[:2], best, *others[2:]]) == best
     with pytest.raises(StageError, match="no trial finished; the first reason: diverged"):
         results.best_trial(others[2:])
-
-
-def test_how_a_trial_ended() -> None:
-    assert results.state({"ended": True}, "TERMINATED") == ("finished", "")
-    assert results.state({"ended": False}, "TERMINATED") == ("stopped", "")
-    assert results.state({"ended": False, "failure": "why"}, "TERMINATED") == ("failed", "why")
-    assert results.state({}, "ERROR")[0] == "failed"
 
 
 def test_a_stopped_or_failed_trial_is_not_the_best_so_far(tmp_path: Path) -> None:
@@ -444,3 +447,18 @@ def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) 
     (project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
     output = project.run("python", "-m", "sweeps.sweep", "data/processed", "sweeps", code=1)
     assert "a trial takes 1 threads and 1000000.0 GiB; the machines have" in output
+
+
+@needs_ray
+def test_an_error_of_the_machine_is_named(finished_project: Project, tmp_path: Path) -> None:
+    project = sweeping(finished_project.copy(tmp_path / "clone"))
+    path = project.folder / "sweeps/engine.py"
+    code = path.read_text(encoding="utf-8")
+    line = "        values = changed(start, decoded(sweep.space, config))\n"
+    assert line in code
+    failing = '        raise OSError(28, "No space left on device", "/there")\n'
+    path.write_text(code.replace(line, failing), encoding="utf-8")
+    output = project.dvc("repro", "sweeps/dvc.yaml", code=None)
+    said = "OSError: [Errno 28] No space left on device: '/there'"
+    assert f"{said}; it starts again" in output
+    assert f"the first reason: each time that it was started: {said}" in output
