@@ -14,7 +14,7 @@ from stages.params import Augmentation
 Bytes = npt.NDArray[np.uint8]
 Part = tuple[Bytes, Bytes]  # images (count, height, width) and labels (count,)
 
-TOGETHER = 1024  # images, about, of a call of Python: one for each batch takes a tenth of an epoch
+TOGETHER = 1024  # images of one call, about: a call for each batch costs a tenth of an epoch
 AT_ONCE = 2  # calls at the same time
 AHEAD = 4  # batches that wait for the network
 

@@ -4,6 +4,7 @@ A file's plain content is compared with the catalog's SHA-256 before it appears 
 A copy stays in the user's cache folder, so that no run, forced or offline, downloads it twice.
 """
 
+import errno
 import gzip
 import io
 import os
@@ -34,6 +35,7 @@ WAITS = (0.5, 2.0)  # seconds before the second and the third attempt
 PASSING = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, TransferError)
 NOT_AS_EXPECTED = (EOFError, ValueError, KeyError, zlib.error, tarfile.TarError)
 FAULTS = (*PASSING, *NOT_AS_EXPECTED, OSError, subprocess.SubprocessError)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # where one writes, never where one reads
 
 
 def main(raw: Path, dataset: Dataset) -> None:
@@ -41,6 +43,7 @@ def main(raw: Path, dataset: Dataset) -> None:
     files = dict(dataset.files)
     folder = os.environ.get(FOLDER_VARIABLE)
     sources = [f"folder:{folder}"] if folder else []
+    cache.mkdir(parents=True, exist_ok=True)
     fetch(list(files.values()), [*sources, *dataset.sources], cache)
     for role, file in files.items():
         with cached(file, cache).open("rb") as source, replacing(raw / f"{role}.idx") as target:
@@ -58,7 +61,8 @@ def fetch(
     """Bring every file into the cache; each source is asked for what the ones before lacked.
 
     `timeout` is (to connect, of silence) and `waits` the pauses before each further attempt
-    after a passing fault, all in seconds. Raises StageError with every source's reason.
+    after a passing fault, all in seconds. Raises StageError with every source's reason, or
+    at once where the cache cannot be written, for which no source is to blame.
     """
     missing = [file for file in files if not is_cached(file, cache)]
     reasons = []
@@ -95,6 +99,12 @@ def ask(
                 return  # out of reach: each further file would wait as long
 
 
+def is_local(fault: OSError, cache: Path) -> bool:
+    """Whether it is the cache that failed, and not the source."""
+    in_cache = isinstance(fault.filename, str) and Path(fault.filename).is_relative_to(cache)
+    return in_cache or fault.errno in NO_ROOM
+
+
 def cached(file: DataFile, cache: Path) -> Path:
     return cache / f"{file.sha256[:12]}-{file.name}"
 
@@ -126,6 +136,12 @@ def download(open_file: Opener, file: DataFile, cache: Path, waits: Sequence[flo
             if wait is None:
                 raise
             time.sleep(wait)
+        except OSError as fault:
+            if not is_local(fault, cache):
+                raise
+            raise StageError(
+                f"{cache}: {fault}. Make room or access there, then `dvc repro` again."
+            ) from None
 
 
 def copy_plain(stream: IO[bytes], target: Path, file: DataFile) -> None:

@@ -7,7 +7,7 @@ defaults here; params.yaml holds every value.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages import StageError
 from stages.checking import Section, checked, read_yaml
@@ -151,6 +151,14 @@ class Dataset(Section):
     suspect_test_labels: list[Annotated[int, Field(ge=0)]]
     licence: str
     citation: str
+
+    @field_validator("classes")
+    @classmethod
+    def a_name_for_each_class(cls, classes: list[str]) -> list[str]:
+        wrong = [name for name in classes if not name or classes.count(name) > 1]
+        if wrong:
+            raise ValueError(f"expected a name of its own for each class, found {wrong}")
+        return classes
 
 
 def read_sections(params: Path = PARAMS, catalog: Path = CATALOG) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """fetch: where the files come from, and that nothing but the catalog's bytes gets through."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -354,6 +355,22 @@ def test_a_redirect_to_another_protocol_is_refused(server, cache, place):
 
 
 # When nothing works
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_source(tmp_path, cache):
+    cache.write_bytes(b"a file where the folder should be")
+    with pytest.raises(StageError) as caught:
+        get(cache, folder(tmp_path / "good"), folder(tmp_path / "as good"))
+    assert str(caught.value).startswith(f"{cache}: ")
+    assert str(caught.value).endswith("Make room or access there, then `dvc repro` again.")
+
+
+def test_a_full_disk_is_no_fault_of_the_source(tmp_path, cache, monkeypatch):
+    def full(_stream, target, _file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write() does, without a name
+
+    monkeypatch.setattr(fetch, "copy_plain", full)
+    assert refusal(cache, folder(tmp_path / "good")).startswith(f"{cache}: [Errno 28] No space")
 
 
 def test_the_message_lists_every_source_with_its_reason_and_says_what_to_do(

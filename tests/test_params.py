@@ -431,6 +431,8 @@ def test_a_missing_file_says_how_to_get_it_back(tmp_path):
         ("files.train_images.name", "/x"),
         ("files.train_images.name", ""),
         ("classes", ["only one"]),
+        ("classes", ["left", "middle", "left"]),
+        ("classes", ["left", ""]),
         ("classes", [str(number) for number in range(257)]),
         ("classes.0", 5),
         ("sources.0", "https://example.invalid/data.gz"),
