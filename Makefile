@@ -11,6 +11,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: reproduce team sweeps test bench setup lock
+.NOTPARALLEL:  # `setup` needs what the target before it installs
 
 reproduce: .venv/installed setup
 	@python -m tools.check
