@@ -1,7 +1,7 @@
 """python -m benchmarks.speed [ROW ...]: the pipeline beside its peers, into speed.csv and a table.
 
-Without names every row of the table is measured. A finished row takes the
-place of its earlier values at once, so that a run can be broken off and the rest measured later.
+Without names every row is measured. A finished row takes the place of its earlier values at once,
+so that a run can be broken off and the rest measured later.
 `--show` only prints the table; `--table` writes it into benchmarks/README.md.
 """
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -43,7 +44,6 @@ def main(raw: Path, dataset: Dataset) -> None:
     files = dict(dataset.files)
     folder = os.environ.get(FOLDER_VARIABLE)
     sources = [f"folder:{folder}"] if folder else []
-    cache.mkdir(parents=True, exist_ok=True)
     fetch(list(files.values()), [*sources, *dataset.sources], cache)
     for role, file in files.items():
         with cached(file, cache).open("rb") as source, replacing(raw / f"{role}.idx") as target:
@@ -65,6 +65,8 @@ def fetch(
     at once where the cache cannot be written, for which no source is to blame.
     """
     missing = [file for file in files if not is_cached(file, cache)]
+    if missing:
+        refuse_unwritable(cache)
     reasons = []
     for source in sources:
         if not missing:
@@ -99,10 +101,17 @@ def ask(
                 return  # out of reach: each further file would wait as long
 
 
-def is_local(fault: OSError, cache: Path) -> bool:
-    """Whether it is the cache that failed, and not the source."""
-    in_cache = isinstance(fault.filename, str) and Path(fault.filename).is_relative_to(cache)
-    return in_cache or fault.errno in NO_ROOM
+def refuse_unwritable(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as fault:
+        raise unwritable(cache, fault) from None
+
+
+def unwritable(cache: Path, fault: OSError) -> StageError:
+    return StageError(f"{cache}: {fault}. Make room or access there, then `dvc repro` again.")
 
 
 def cached(file: DataFile, cache: Path) -> Path:
@@ -137,11 +146,9 @@ def download(open_file: Opener, file: DataFile, cache: Path, waits: Sequence[flo
                 raise
             time.sleep(wait)
         except OSError as fault:
-            if not is_local(fault, cache):
+            if fault.errno not in NO_ROOM:
                 raise
-            raise StageError(
-                f"{cache}: {fault}. Make room or access there, then `dvc repro` again."
-            ) from None
+            raise unwritable(cache, fault) from None
 
 
 def copy_plain(stream: IO[bytes], target: Path, file: DataFile) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -447,6 +448,23 @@ def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) 
     (project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
     output = project.run("python", "-m", "sweeps.sweep", "data/processed", "sweeps", code=1)
     assert "a trial takes 1 threads and 1000000.0 GiB; the machines have" in output
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("last", "status", "expected"),
+    [
+        ({"ended": True}, "TERMINATED", ("finished", "")),
+        ({"ended": False}, "TERMINATED", ("stopped", "")),
+        ({"ended": False, "failure": "why"}, "TERMINATED", ("failed", "why")),
+        ({}, "ERROR", ("failed", "each time that it was started: its process was lost")),
+    ],
+)
+def test_how_a_trial_ended(last: dict[str, Any], status: str, expected: tuple[str, str]) -> None:
+    from sweeps.progress import state  # noqa: PLC0415  # Ray is an extra
+
+    trial = SimpleNamespace(last_result=last, status=status, get_pickled_error=lambda: None)
+    assert state(trial) == expected
 
 
 @needs_ray

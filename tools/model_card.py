@@ -6,17 +6,14 @@ from typing import Any
 from stages.files import read_json
 from stages.keys import leaves
 from stages.params import Dataset, read_sections
-from tools.predictions import predictions_path
-from tools.revisions import read_revision
 
 LAYERS, REPORTS = Path("models/layers.txt"), Path("reports")
 MOST_CONFUSED = 5
 
 
-def model_card() -> str:
-    """The card as Markdown, of results that are up to date."""
+def model_card(made: dict[str, str]) -> str:
+    """The card as Markdown; `made` has the MD5 by path of the workspace's results."""
     sections = read_sections()
-    made = read_revision("workspace", predictions_path("test")).made
     dataset: Dataset = sections["dataset"]
     test, validation = (read_json(REPORTS / f"{split}.json") for split in ("test", "validation"))
     layers = LAYERS.read_text(encoding="utf-8").strip()

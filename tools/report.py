@@ -32,9 +32,9 @@ SHOWN = ("training_curves", "confusion_matrix", "confused_pairs", "wrong_predict
 def main() -> None:
     asked = arguments(sys.argv[1:])
     try:
-        refuse_other_results()
+        made = results()
         if asked.card:
-            path = write(asked.folder, "model_card.md", model_card())
+            path = write(asked.folder, "model_card.md", model_card(made))
         else:
             path = write(asked.folder, "report.md", review(asked.a, asked.folder))
     except (StageError, OSError) as error:
@@ -79,13 +79,17 @@ def pictures() -> str:
     return "\n\n".join(f"![{name.replace('_', ' ')}]({name}.png)" for name in SHOWN)
 
 
-def refuse_other_results() -> None:
-    """Raise StageError if files are not what dvc.lock says, or that is older than an edit."""
-    read_revision("workspace", str(FIGURES))
+def results() -> dict[str, str]:
+    """MD5 by path of what the workspace's figures show and were made from.
+
+    Raises StageError if dvc.lock is older than an edit, or the files to be shown are not its own.
+    """
+    made = read_revision("workspace", str(FIGURES)).made
     for output in outputs():
         if output.path == LAYERS or output.path.is_relative_to(REPORTS):
             for problem in damaged_files(output.path, output.md5, output.stage):
                 raise StageError(problem)
+    return made
 
 
 def write(folder: Path, name: str, text: str) -> Path:
