@@ -30,6 +30,13 @@ def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> 
     assert_pictures_lie_beside(page)
 
 
+def test_a_review_of_no_change_says_so(project: Project) -> None:
+    project.run("python", "-m", "tools.report")
+    text = project.read("report/report.md")
+    assert "## Parameters\n\nNone differs.\n\n## Metrics\n\nNone differs.\n" in text
+    assert "The predictions of A and B are the same, bit for bit." in text
+
+
 def test_the_card_is_about_the_workspace(project: Project) -> None:
     project.run("python", "-m", "tools.report", "--card", "--folder", "a card")
     page = project.folder / "a card/model_card.md"

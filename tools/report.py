@@ -58,13 +58,19 @@ def review(revision: str, folder: Path) -> str:
         *([REFITTED] if split == "test" else []),
         as_markdown(page),
         "## Parameters",
-        dvc("params", "diff", "--md", revision) or "None differs.",
+        differing("params", revision),
         "## Metrics",
-        dvc("metrics", "diff", "--md", revision) or "None differs.",
+        differing("metrics", revision),
         "## Figures of the workspace",
         pictures(),
     ]
     return "\n\n".join(parts)
+
+
+def differing(what: str, revision: str) -> str:
+    """DVC's table of the params or metrics that differ; of none it prints the heading alone."""
+    heading, marks, *rows = dvc(what, "diff", "--md", revision).splitlines()
+    return "\n".join([heading, marks, *rows]) if rows else "None differs."
 
 
 def dvc(*arguments: str) -> str:
