@@ -2,8 +2,10 @@
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from rich.live import Live
@@ -25,10 +27,20 @@ def state(trial: Any) -> tuple[str, str]:
 
 def why(trial: Any) -> str:
     """What ended a trial's process last: an error of this machine, or a kill."""
-    error = trial.get_pickled_error()
+    error = last_error(trial)
     if isinstance(error, RayTaskError):
         return f"{type(error.cause).__name__}: {error.cause}"
     return "its process was lost"
+
+
+def last_error(trial: Any) -> Exception | None:
+    """From the file that Ray writes here at once: the storage has it some seconds later."""
+    path = trial.pickled_error_file
+    if path and Path(path).exists():
+        error: Exception = cloudpickle.loads(Path(path).read_bytes())
+        return error
+    stored: Exception | None = trial.get_pickled_error()
+    return stored
 
 
 class Progress(Callback):

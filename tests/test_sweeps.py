@@ -463,8 +463,8 @@ def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) 
 def test_how_a_trial_ended(last: dict[str, Any], status: str, expected: tuple[str, str]) -> None:
     from sweeps.progress import state  # noqa: PLC0415  # Ray is an extra
 
-    trial = SimpleNamespace(last_result=last, status=status, get_pickled_error=lambda: None)
-    assert state(trial) == expected
+    nothing = {"pickled_error_file": None, "get_pickled_error": lambda: None}
+    assert state(SimpleNamespace(last_result=last, status=status, **nothing)) == expected
 
 
 @needs_ray
@@ -476,7 +476,13 @@ def test_an_error_of_the_machine_is_named(finished_project: Project, tmp_path: P
     assert line in code
     failing = '        raise OSError(28, "No space left on device", "/there")\n'
     path.write_text(code.replace(line, failing), encoding="utf-8")
+    once = yaml.safe_dump(SWEEP | {"trials": 1})
+    (project.folder / "sweeps/params.yaml").write_text(once, encoding="utf-8")
     output = project.dvc("repro", "sweeps/dvc.yaml", code=None)
     said = "OSError: [Errno 28] No space left on device: '/there'"
-    assert f"{said}; it starts again" in output
-    assert f"the first reason: each time that it was started: {said}" in output
+    again = re.findall(
+        r"^trial 1: (.*); it starts again from its checkpoint$", output, re.MULTILINE
+    )
+    assert again == [said] * 3
+    last = re.findall("the first reason: (.*)", output)
+    assert last == [f"each time that it was started: {said}"]
