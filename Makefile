@@ -1,16 +1,17 @@
 # make        set up once, run the pipeline, show the scores
-# make team   the same set-up with what S3 and SSH remotes need, docs/team.md
-# make test   set up for development, then lint, types and tests
-# make sweeps install what `dvc repro sweeps/dvc.yaml` needs besides (docs/scale.md)
+# make quick  lint, types and unit tests, within a minute
+# make test   lint, types and every test
+# make team   add what S3 and SSH remotes need (docs/team.md)
+# make sweeps add what `python -m sweeps` needs (docs/scale.md)
 # make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
-# make lock   resolve pyproject.toml anew into the requirements files
+# make lock   resolve pyproject.toml into requirements/
 
 SHELL := /bin/bash
 PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: reproduce team sweeps test bench setup lock
+.PHONY: reproduce quick test team sweeps bench setup lock
 .NOTPARALLEL:  # `setup` needs what the target before it installs
 
 reproduce: .venv/installed setup
@@ -22,6 +23,12 @@ reproduce: .venv/installed setup
 team: .venv/installed-team setup
 
 sweeps: .venv/installed-sweeps setup
+
+quick: .venv/installed-dev setup
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest --numprocesses auto --dist loadscope -m 'not project'
 
 test: .venv/installed-dev setup
 	ruff check .
@@ -39,24 +46,24 @@ setup:
 	  dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/tmp/site"
 	@python -m tools.plots_bundle
 
-.venv/installed: requirements.txt
+.venv/installed: requirements/pipeline.txt
 	@PYTHON="$(PYTHON)" tools/make_venv.sh
 	@python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
-.venv/installed-%: requirements-%.txt
+.venv/installed-%: requirements/%.txt
 	@PYTHON="$(PYTHON)" tools/make_venv.sh
 	@python -m pip install --quiet --require-hashes -r $<
 	@touch $@ .venv/installed
 
-.venv/installed-bench: requirements-bench.txt | .venv/installed
+.venv/installed-bench: requirements/bench.txt | .venv/installed
 	@python -m pip install --quiet -r $<
 	@touch $@
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 lock: .venv/installed-dev
-	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --extra s3 --extra ssh -c requirements.txt -o requirements-team.txt
-	$(LOCK) pyproject.toml --extra sweeps -c requirements.txt -o requirements-sweeps.txt
-	$(LOCK) pyproject.toml --all-extras --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml -o requirements/pipeline.txt
+	$(LOCK) pyproject.toml --extra s3 --extra ssh -c requirements/pipeline.txt -o requirements/team.txt
+	$(LOCK) pyproject.toml --extra sweeps -c requirements/pipeline.txt -o requirements/sweeps.txt
+	$(LOCK) pyproject.toml --all-extras --group dev -c requirements/pipeline.txt -o requirements/dev.txt

@@ -7,6 +7,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent  # of the project
 PACKAGES = ("dvc", "keras", "tensorflow", "numpy", "scikit-learn", "torch")
 MATRIX_UNITS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # the best first
 

@@ -1,5 +1,1 @@
-"""The pipeline's stages. dvc.yaml starts each as `python -m stages.run STAGE PATH ...`."""
-
-
-class StageError(Exception):
-    """A mistake that the user can mend: shown as its message alone, without a traceback."""
+"""The pipeline's stages, a folder each. dvc.yaml starts them with `python -m stages.run STAGE`."""

@@ -17,14 +17,14 @@ import ray
 from pyarrow.fs import FileSystem
 from ray.exceptions import AuthenticationError
 
-from stages import StageError
+from stages.shared.errors import UserError
 from sweeps.space import Sweep
 
 GIB = 2**30
 
 
 @contextmanager
-def joined(threads: int, project: Path | None = None) -> Iterator[None]:
+def connect_ray(threads: int, project: Path | None = None) -> Iterator[None]:
     """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads.
 
     Workers get the code, or the whole folder `project` as the one that they work in.
@@ -43,7 +43,7 @@ def joined(threads: int, project: Path | None = None) -> Iterator[None]:
         },
     }
     address = os.environ.get("RAY_ADDRESS")
-    here = {"num_cpus": cores(), "include_dashboard": False}
+    here = {"num_cpus": count_cores(), "include_dashboard": False}
     try:
         if address:
             host, _, port = address.rpartition(":")
@@ -56,7 +56,7 @@ def joined(threads: int, project: Path | None = None) -> Iterator[None]:
             **({} if address else here),
         )
     except (OSError, ValueError, RuntimeError, AuthenticationError) as error:
-        raise StageError(
+        raise UserError(
             f"expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token in ~/.ray/auth_token;"
             f" found RAY_ADDRESS={address}: {error}"
             if address
@@ -70,24 +70,24 @@ def joined(threads: int, project: Path | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def cores() -> int:
+def count_cores() -> int:
     """How many this process may use; macOS cannot tell, there all."""
     may_use = getattr(os, "sched_getaffinity", None)
     return len(may_use(0)) if may_use else os.cpu_count() or 1
 
 
 def storage_for(folder: Path) -> str:
-    """SWEEP_STORAGE, or the folder if all nodes are on this machine. Raises StageError if not."""
+    """SWEEP_STORAGE, or the folder if all nodes are on this machine. Raises UserError if not."""
     if storage := os.environ.get("SWEEP_STORAGE"):
         if "://" not in storage and not Path(storage).is_absolute():
-            raise StageError(
+            raise UserError(
                 f"SWEEP_STORAGE: expected a folder's whole path or a bucket (/mnt/shared/sweeps, "
                 f"s3://bucket/sweeps), found {storage}"
             )
         return storage
     machines = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     if len(machines) > 1:
-        raise StageError(
+        raise UserError(
             f"the cluster has {len(machines)} machines: expected SWEEP_STORAGE in the environment, "
             "a folder or bucket that all of them reach (/mnt/shared/sweeps, s3://bucket/sweeps)"
         )
@@ -95,20 +95,20 @@ def storage_for(folder: Path) -> str:
 
 
 def refuse_too_large(sweep: Sweep) -> None:
-    """Raise StageError if no node has room for a trial: Ray would wait for one that has."""
+    """Raise UserError if no node has room for a trial: Ray would wait for one that has."""
     needs = {"CPU": sweep.threads, "memory": sweep.memory * GIB}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(name, 0) >= needs[name] for name in needs) for node in nodes):
         found = ", ".join(
             f"{n.get('CPU', 0):.0f} and {n.get('memory', 0) / GIB:.1f}" for n in nodes
         )
-        raise StageError(
+        raise UserError(
             f"sweeps/params.yaml: a trial takes {sweep.threads} threads and {sweep.memory} GiB; "
             f"the machines have {found}: lower them"
         )
 
 
-def forget(storage: str, name: str, folder: Path) -> None:
+def remove_sweep(storage: str, name: str, folder: Path) -> None:
     """Remove an ended sweep's checkpoints and state, and what earlier ones left in the folder."""
     system, path = FileSystem.from_uri(storage)
     system.delete_dir(f"{path}/{name}")

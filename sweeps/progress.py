@@ -12,20 +12,20 @@ from rich.live import Live
 from rich.table import Table
 
 SCORE = "validation_accuracy"
-ROWS = 20  # of the newest trials
+SHOWN_TRIALS = 20  # the newest
 SECONDS_APART = 0.5
 
 
-def state(trial: Any) -> tuple[str, str]:
+def describe_end(trial: Any) -> tuple[str, str]:
     """How a trial of Ray's ended: finished, stopped by the scheduler, or failed; and why."""
     if failure := trial.last_result.get("failure"):
         return "failed", failure
     if trial.status == "ERROR":
-        return "failed", f"each time that it was started: {why(trial)}"
+        return "failed", f"each time that it was started: {describe_loss(trial)}"
     return ("finished" if trial.last_result["ended"] else "stopped"), ""
 
 
-def why(trial: Any) -> str:
+def describe_loss(trial: Any) -> str:
     """What ended a trial's process last: an error of this machine, or a kill."""
     error = last_error(trial)
     if isinstance(error, RayTaskError):
@@ -59,12 +59,13 @@ class Progress(Callback):
             return
         for trial in new:
             print(
-                f"{len(self.told)}/{self.trials}  trial {'  '.join(described(trial))}", flush=True
+                f"{len(self.told)}/{self.trials}  trial {'  '.join(describe_trial(trial))}",
+                flush=True,
             )
 
     def on_trial_recover(self, trial: Any, **_info: Any) -> None:
         say = self.live.console.print if self.live else print
-        say(f"trial {number(trial)}: {why(trial)}; it starts again from its checkpoint")
+        say(f"trial {trial_number(trial)}: {describe_loss(trial)}; it restarts from its checkpoint")
 
     def on_experiment_end(self, **_info: Any) -> None:
         if self.live:  # not drawn again: after Ctrl-C Ray calls every trial ended
@@ -76,29 +77,29 @@ class Progress(Callback):
         if not self.live:
             self.live = Live(auto_refresh=False)
             self.live.start()
-        self.live.update(table(trials, self.trials), refresh=True)
+        self.live.update(make_table(trials, self.trials), refresh=True)
 
 
-def number(trial: Any) -> int:
+def trial_number(trial: Any) -> int:
     """Which of the sweep's trials this is, from 1: Ray's lists change their order."""
     return int(trial.experiment_tag.partition("_")[0])
 
 
-def table(trials: list[Any], count: int) -> Table:
+def make_table(trials: list[Any], count: int) -> Table:
     ended = [trial for trial in trials if trial.is_finished()]
     scores = [t.last_result[SCORE] for t in trials if SCORE in t.last_result]
     best = f", best so far {max(scores):.4f}" if scores else ""
     result = Table(title=f"{len(ended)} of {count} trials ended{best}")
     for column in ("Trial", "State", "Validation accuracy", "Epochs", "Values"):
         result.add_column(column)
-    for trial in sorted(trials, key=number)[-ROWS:]:
-        result.add_row(*described(trial))
+    for trial in sorted(trials, key=trial_number)[-SHOWN_TRIALS:]:
+        result.add_row(*describe_trial(trial))
     return result
 
 
-def described(trial: Any) -> list[str]:
+def describe_trial(trial: Any) -> list[str]:
     last = trial.last_result
-    how = state(trial)[0] if trial.is_finished() else trial.status.lower()
+    how = describe_end(trial)[0] if trial.is_finished() else trial.status.lower()
     score = f"{last[SCORE]:.4f}" if SCORE in last and how != "failed" else ""
     values = ", ".join(
         f"{key.rpartition('.')[2]} {value:.3g}"
@@ -106,4 +107,4 @@ def described(trial: Any) -> list[str]:
         else f"{key.rpartition('.')[2]} {value}"
         for key, value in trial.config.items()
     )
-    return [str(number(trial)), how, score, str(last.get("epochs", "")), values]
+    return [str(trial_number(trial)), how, score, str(last.get("epochs", "")), values]

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from stages import StageError
-from stages.files import replacing, write_json
-from sweeps.space import Dimension, Values, changed
-
-DIGITS = 4  # as the scores of stages/scores.py
+from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
+from stages.shared.scores import DIGITS
+from sweeps.space import Dimension, Values, with_values
 
 
 class Trial(NamedTuple):
@@ -24,6 +23,15 @@ class Trial(NamedTuple):
     failure: str
 
 
+def write_results(
+    trials: list[Trial], best: Trial, space: dict[str, Dimension], start: Values, folder: Path
+) -> None:
+    """The table of the trials, the plot's data and the best values, into `folder`."""
+    write_trials(trials, space, folder / "trials.csv")
+    write_values(trials, space, folder / "values.json")
+    write_best(best, start, folder / "best.yaml")
+
+
 def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
     """A row a trial in the order of their starts; best_so_far counts finished trials alone."""
     text = io.StringIO()
@@ -32,17 +40,17 @@ def write_trials(trials: list[Trial], space: dict[str, Dimension], path: Path) -
     rows.writerow(["trial", *space, *scores, "best_so_far", "failure"])
     best: float | str = ""
     for number, trial in enumerate(trials, start=1):
-        accuracy, loss = scored(trial)
+        accuracy, loss = round_scores(trial)
         if trial.state == "finished":
             best = max(accuracy, best or 0.0)
-        values = [as_text(trial.values[key]) for key in space]
+        values = [format_cell(trial.values[key]) for key in space]
         epochs = trial.scores.get("epochs", 0)
         rows.writerow([number, *values, accuracy, loss, epochs, trial.state, best, trial.failure])
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.getvalue().encode())
 
 
-def scored(trial: Trial) -> tuple[Any, Any]:
+def round_scores(trial: Trial) -> tuple[Any, Any]:
     """Validation accuracy and loss; empty if it failed."""
     if trial.state == "failed":
         return "", ""
@@ -50,49 +58,50 @@ def scored(trial: Trial) -> tuple[Any, Any]:
     return round(accuracy, DIGITS), round(loss, DIGITS)
 
 
-def as_text(value: Any) -> str:
+def format_cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def write_parameters(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
+def write_values(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
     """A row for each value of each trial that did not fail, for the plot."""
     rows = [
         {
             "trial": number,
-            "parameter": f"{key} ({extent(dimension)})",
+            "key": f"{key} ({describe_range(dimension)})",
             "place": round(dimension.place(trial.values[key]), DIGITS),
-            "value": as_text(trial.values[key]),
-            "validation_accuracy": scored(trial)[0],
+            "value": format_cell(trial.values[key]),
+            "validation_accuracy": round_scores(trial)[0],
             "state": trial.state,
         }
         for key, dimension in space.items()
         for number, trial in enumerate(trials, start=1)
         if trial.state != "failed"
     ]
-    write_json(path, rows)
+    with atomic_write(path) as file:
+        file.write((json.dumps(rows, indent=2) + "\n").encode())
 
 
-def extent(dimension: Dimension) -> str:
+def describe_range(dimension: Dimension) -> str:
     if dimension.choices is not None:
-        return ", ".join(map(as_text, dimension.choices))
+        return ", ".join(map(format_cell, dimension.choices))
     return f"{dimension.low:g} to {dimension.high:g}{', log' if dimension.log else ''}"
 
 
-def best_trial(trials: list[Trial]) -> Trial:
+def choose_best(trials: list[Trial]) -> Trial:
     """The finished trial of the highest accuracy, of equals the one of the lowest loss.
 
-    Raises StageError with a failure's reason if no trial finished.
+    Raises UserError with a failure's reason if no trial finished.
     """
     finished = [trial for trial in trials if trial.state == "finished"]
     if not finished:
         failure = next((trial.failure for trial in trials if trial.failure), "all were stopped")
-        raise StageError(f"no trial finished; the first reason: {failure}")
-    return max(finished, key=lambda trial: (scored(trial)[0], -scored(trial)[1]))
+        raise UserError(f"no trial finished; the first reason: {failure}")
+    return max(finished, key=lambda trial: (round_scores(trial)[0], -round_scores(trial)[1]))
 
 
 def write_best(best: Trial, start: Values, path: Path) -> None:
     """The best trial's values as a block `best` in the shape of recipes.yaml."""
-    values = changed(start, best.values)
+    values = with_values(start, best.values)
     name = values["model"]["name"]
     block = {
         "dataset": values["dataset"],
@@ -103,8 +112,8 @@ def write_best(best: Trial, start: Values, path: Path) -> None:
     yaml.width = 100
     yaml.default_flow_style = None  # a list in one line
     text = io.StringIO()
-    accuracy, loss = scored(best)
+    accuracy, loss = round_scores(best)
     text.write(f"# The best of a sweep: validation accuracy {accuracy}, loss {loss}\n")
     yaml.dump({"best": block}, text)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.getvalue().encode())

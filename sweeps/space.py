@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from stages import StageError
-from stages.checking import Section, checked, read_yaml
-from stages.keys import put, value_at
-from stages.params import PARAMS, SEEDS, Params, Seed
+from stages.run.keys import get_value, set_value
+from stages.run.params import PARAMS, SEEDS, Params, Seed
+from stages.run.yaml_files import Section, read_yaml, validate
+from stages.shared.errors import UserError
 
 SWEEP = Path("sweeps/params.yaml")
 SECTIONS = ("train", "model")  # what a training takes; other values change its arrays
@@ -97,16 +97,16 @@ class Sweep(Section):
 def read_sweep() -> tuple[Sweep, Values]:
     """The sweep, and the values that its trials start from. Nothing it allows is forbidden.
 
-    Raises StageError with the key of each value that params.py refuses.
+    Raises UserError with the key of each value that params.py refuses.
     """
-    sweep = checked(Sweep, read_yaml(SWEEP), SWEEP)
+    sweep = validate(Sweep, read_yaml(SWEEP), SWEEP)
     start: Any = read_yaml(PARAMS)
-    checked(Params, start, PARAMS)
+    validate(Params, start, PARAMS)
     refuse_start(start, sweep.seeds)
     for key in sweep.space:
         refuse_key(key, start)
     start["train"]["epochs"] = sweep.scheduler.epochs
-    for corner in corners(sweep.space):
+    for corner in list_corners(sweep.space):
         refuse_corner(sweep.space, start, corner)
     return sweep, start
 
@@ -114,17 +114,17 @@ def read_sweep() -> tuple[Sweep, Values]:
 def refuse_start(start: Values, seeds: int) -> None:
     """A trial is one network for each seed and needs a validation score."""
     if start["seed"] + seeds > SEEDS:
-        raise StageError(
+        raise UserError(
             f"{SWEEP}: seeds: found {seeds}, which follow the seed {start['seed']} of {PARAMS}; "
             f"expected the last one to be at most {SEEDS - 1}: lower either"
         )
     if start["train"]["members"] > 1:
-        raise StageError(
+        raise UserError(
             f"{PARAMS}: train.members: found {start['train']['members']}, expected 1: a sweep "
             "compares single networks. Set it to 1, and back once the best values are applied."
         )
     if start["train"]["refit"]:
-        raise StageError(
+        raise UserError(
             f"{PARAMS}: train.refit: found true, expected false: with it there are no validation "
             "scores to compare. Set it to false, and back once the best values are applied."
         )
@@ -133,34 +133,34 @@ def refuse_start(start: Values, seeds: int) -> None:
 def refuse_key(key: str, start: Values) -> None:
     place = f"{SWEEP}: space.{key}"
     if key in ("train.members", "train.refit"):
-        raise StageError(f"{place}: a trial is a single network with a validation score: remove it")
+        raise UserError(f"{place}: a trial is a single network with a validation score: remove it")
     if key == "train.epochs":
-        raise StageError(f"{place}: scheduler.epochs gives the epochs of every trial: remove it")
+        raise UserError(f"{place}: scheduler.epochs gives the epochs of every trial: remove it")
     if key.partition(".")[0] not in SECTIONS:
-        raise StageError(
+        raise UserError(
             f"{place}: expected a key of train or model in {PARAMS}: "
             "trials share the arrays and the seeds"
         )
-    if not isinstance(value_at(start, key.rpartition(".")[0]), dict):
-        raise StageError(
+    if not isinstance(get_value(start, key.rpartition(".")[0]), dict):
+        raise UserError(
             f"{place}: expected a key of {PARAMS}: a list is swept as a whole, by choices"
         )
-    if isinstance(section := value_at(start, key), dict):
-        raise StageError(f"{place}: a whole section; name its keys: {', '.join(section)}")
+    if isinstance(section := get_value(start, key), dict):
+        raise UserError(f"{place}: a whole section; name its keys: {', '.join(section)}")
 
 
 def refuse_corner(space: dict[str, Dimension], start: Values, corner: Values) -> None:
     """What params.py refuses of it; and the remedy if only whole numbers are allowed there."""
     try:
-        checked(Params, changed(start, corner), SWEEP)
-    except StageError as error:
+        validate(Params, with_values(start, corner), SWEEP)
+    except UserError as error:
         ranges = [key for key, dimension in space.items() if dimension.choices is None]
         fractions = [key for key in ranges if f"{key}: should be a valid integer" in str(error)]
         hints = [f"  space.{key}: whole numbers alone: add integer: true" for key in fractions]
-        raise StageError("\n".join([str(error), *hints])) from None
+        raise UserError("\n".join([str(error), *hints])) from None
 
 
-def corners(space: dict[str, Dimension]) -> Iterator[Values]:
+def list_corners(space: dict[str, Dimension]) -> Iterator[Values]:
     """Every combination of extremes and choices of the keys that stand in the same section.
 
     params.py's limits hold for a single value or between values of one section, and none of them
@@ -173,7 +173,7 @@ def corners(space: dict[str, Dimension]) -> Iterator[Values]:
     for section, keys in sections.items():
         count = math.prod(len(space[key].ends) for key in keys)
         if count > CORNERS:
-            raise StageError(
+            raise UserError(
                 f"{SWEEP}: space: {count} combinations of extremes and choices in {section}, "
                 f"expected at most {CORNERS}: give fewer keys or choices"
             )
@@ -181,15 +181,15 @@ def corners(space: dict[str, Dimension]) -> Iterator[Values]:
             yield firsts | dict(zip(keys, ends, strict=True))
 
 
-def changed(start: Values, values: Values) -> Values:
+def with_values(start: Values, values: Values) -> Values:
     """`start` with other values for keys such as train.learning_rate."""
     result = deepcopy(start)
     for key, value in values.items():
-        put(result, key, value)
+        set_value(result, key, value)
     return result
 
 
-def encoded(space: dict[str, Dimension], values: Values) -> Values:
+def encode_choices(space: dict[str, Dimension], values: Values) -> Values:
     """Values as the search handles them: a choice, which may be a list, as JSON."""
     return {
         key: value if space[key].choices is None else json.dumps(value)
@@ -197,7 +197,7 @@ def encoded(space: dict[str, Dimension], values: Values) -> Values:
     }
 
 
-def decoded(space: dict[str, Dimension], values: Values) -> Values:
+def decode_choices(space: dict[str, Dimension], values: Values) -> Values:
     """The reverse of `encoded`."""
     return {
         key: value if space[key].choices is None else json.loads(value)
@@ -207,7 +207,7 @@ def decoded(space: dict[str, Dimension], values: Values) -> Values:
 
 def starting_point(space: dict[str, Dimension], start: Values) -> list[Values]:
     """The values that params.yaml has, for the first trial, if the space holds them all."""
-    values = {key: value_at(start, key) for key in space}
+    values = {key: get_value(start, key) for key in space}
     if not all(space[key].holds(value) for key, value in values.items()):
         return []
     return [{key: space[key].as_written(value) for key, value in values.items()}]

@@ -11,27 +11,28 @@ import keras
 import numpy as np
 from ray import tune
 
-from stages.batches import Part
-from stages.checking import checked
-from stages.fitting import fit
-from stages.params import PARAMS, Params
-from stages.train import judged, maker
+from stages.run.params import PARAMS, Params
+from stages.run.yaml_files import validate
+from stages.train.architectures import network_maker
+from stages.train.batches import Part
+from stages.train.fitting import fit_network
+from stages.train.scoring import score_network
 
 
-def run(values: dict[str, Any], training: Part, validation: Part, seeds: int) -> None:
+def run_trial(values: dict[str, Any], training: Part, validation: Part, seeds: int) -> None:
     """Train a network for each seed; report their mean scores, and checkpoints on the way.
 
     Until the first one has ended, reported is its own score after each epoch: by that the
-    scheduler stops a trial. Goes on from the checkpoint that Ray has of this trial.
+    scheduler stops a trial. Resumes from the checkpoint that Ray has of this trial.
     """
-    params = checked(Params, values, PARAMS)
-    make = maker(params.model, training, validation)
+    params = validate(Params, values, PARAMS)
+    make_network = network_maker(params.model, training, validation)
     with tempfile.TemporaryDirectory() as folder:
         reports = Reports(Path(folder), params.train.epochs, seeds)
         for number in range(seeds):
             keras.utils.clear_session()  # a process runs one trial after another
-            network, _ = fit(
-                make,
+            network, _ = fit_network(
+                make_network,
                 [training],
                 validation,
                 params.seed + number,
@@ -39,7 +40,7 @@ def run(values: dict[str, Any], training: Part, validation: Part, seeds: int) ->
                 Path(folder) / str(number),
                 [reports],
             )
-            _, scored = judged(network, validation)
+            _, scored = score_network(network, validation)
             reports.ended(scored)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.params import Augmentation, Cnn, Mlp, Model, Train
+from stages.run.params import Augmentation, Cnn, Mlp, Model, Train
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ["left", "middle", "right"]
@@ -80,7 +80,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def tiny_files() -> dict[str, bytes]:
-    """The four IDX files of the tiny data set, by the names of their roles in the catalog."""
+    """The four IDX files of the tiny data set, by the names of their roles in dataset.yaml."""
     train_images, train_labels = tiny_images(60, seed=1)
     test_images, test_labels = tiny_images(30, seed=2)
     return {
@@ -91,8 +91,8 @@ def tiny_files() -> dict[str, bytes]:
     }
 
 
-def tiny_block(files: dict[str, bytes], sources: list[str]) -> dict[str, object]:
-    """The tiny data set's block for data/catalog.yaml; a file is named tiny-ROLE."""
+def tiny_dataset(files: dict[str, bytes], sources: list[str]) -> dict[str, object]:
+    """The tiny data set's dataset.yaml; a file is named tiny-ROLE."""
     return {
         "title": "Tiny bars",
         "classes": CLASSES,
@@ -174,6 +174,11 @@ class Project:
             section[last] = value
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
+    def write_dataset(self, name: str, dataset: dict[str, object]) -> None:
+        path = self.folder / "data" / name / "dataset.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(dataset), encoding="utf-8")
+
     def commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
@@ -221,14 +226,12 @@ def fresh_project(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    made = [folder / "dvc.lock", *folder.glob("reports/*.*"), folder / "sweeps/dvc.lock"]
-    swept = [folder / "sweeps" / name for name in ("best.yaml", "parameters.json", "trials.csv")]
-    for path in [*made, *swept]:
+    swept = ("best.yaml", "values.json", "trials.csv", "made_from.json")
+    made = [folder / "dvc.lock", *folder.glob("reports/*.*")]
+    for path in [*made, *(folder / "sweeps" / name for name in swept)]:
         path.unlink(missing_ok=True)
     project = Project(folder, project_environment(base / "home", tiny_folder))
-    catalog = yaml.safe_load(project.read("data/catalog.yaml"))
-    catalog["tiny"] = tiny_block(tiny_files(), sources=[])
-    (folder / "data/catalog.yaml").write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.write_dataset("tiny", tiny_dataset(tiny_files(), sources=[]))
     project.edit(TINY_PARAMS)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("The project with a tiny data set")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tools.marks import between_marks
+from tools.shared.marks import replace_between_marks
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -61,7 +61,7 @@ def assert_nothing_lost(project: "Project", before: "Project") -> None:
 
     What was not damaged comes from DVC's run cache, so this also says that the cache is whole.
     """
-    project.git("checkout", "--quiet", "--", "params.yaml", "data/catalog.yaml", "stages")
+    project.git("checkout", "--quiet", "--", "params.yaml", "data", "stages")
     output = project.dvc("repro")
     assert "Running stage 'train'" not in output
     assert outputs(project) == outputs(before)
@@ -151,7 +151,7 @@ def table(rows: list[Fault]) -> str:
 
 def main() -> None:
     old = DOCUMENT.read_text(encoding="utf-8")
-    new = between_marks(old, "faults", table(collected()))
+    new = replace_between_marks(old, "faults", table(collected()))
     if "--check" not in sys.argv:
         DOCUMENT.write_text(new, encoding="utf-8")
     elif new != old:

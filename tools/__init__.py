@@ -1,1 +1,1 @@
-"""Commands for people, run as `python -m tools.NAME`; none is a stage of the pipeline."""
+"""Commands for people: python -m tools.NAME."""

@@ -1,21 +1,21 @@
 """python -m tools.check: is params.yaml fine? It says nothing if so, else what is wrong.
 
-DVC deletes a stage's outputs before it starts the stage, also when the stage only refuses its
-params; they come back from the run cache, but a check beforehand keeps them in place.
+DVC deletes a stage's outputs before it starts the stage, even when the stage only refuses its
+values. They come back from the run cache, but a check beforehand keeps them in place.
 """
 
 import sys
 
-from stages import StageError
-from stages.params import read_sections
-from tools import command_line
+from stages.run.params import read_sections
+from stages.shared.errors import UserError
+from tools.shared.command_line import make_parser
 
 
 def main() -> None:
-    command_line.parser("tools.check", __doc__).parse_args()
+    make_parser("tools.check", __doc__).parse_args()
     try:
         read_sections()
-    except (StageError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import vl_convert
 
-from stages.files import replacing
+from stages.shared.atomic_write import atomic_write
 
 BUNDLE = Path(".dvc/tmp/vega-bundle.js")  # .dvc/plots/page.html looks for it; Git ignores it
 HEAD = f"// From vl-convert-python {version('vl-convert-python')}\n".encode()
@@ -19,7 +19,7 @@ def main() -> None:
     if is_whole(BUNDLE):
         return
     code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    with replacing(BUNDLE) as file:
+    with atomic_write(BUNDLE) as file:
         # In a function, so that none of Vega's names meets one of the page.
         file.write(HEAD + f"(() => {{\n{code}\n}})();\n".encode() + TAIL)
 

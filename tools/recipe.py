@@ -17,36 +17,36 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from stages import StageError
-from stages.checking import checked, read_yaml
-from stages.files import replacing
-from stages.keys import leaves, put, value_at
-from stages.params import PARAMS, Params
-from tools import command_line
+from stages.run.keys import flatten, get_value, set_value
+from stages.run.params import PARAMS, Params
+from stages.run.yaml_files import read_yaml, validate
+from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
+from tools.shared.command_line import make_parser
+from tools.shared.paths import RECIPES
 
-RECIPES = Path("recipes.yaml")
 BASE = "article"  # the recipe that the others change
 
 Values = dict[str, Any]
 
 
 def main() -> None:
-    asked = arguments(sys.argv[1:])
+    asked = parse_arguments(sys.argv[1:])
     try:
         if asked.overrides:
-            print(*overrides(recipe(asked.name, asked.file)))
+            print(*list_overrides(read_recipe(asked.name, asked.file)))
         elif not asked.name:
             print(*read_recipes(asked.file), sep="\n")
         else:
-            apply(recipe(asked.name, asked.file))
-    except (StageError, OSError) as error:
+            write_values(read_recipe(asked.name, asked.file))
+    except (UserError, OSError) as error:
         if asked.overrides:  # a shell's $(...) loses the failure: dvc exp run must refuse this
             print(f"--no-recipe={asked.name}")
         sys.exit(f"recipe: {error}")
 
 
-def arguments(words: list[str]) -> argparse.Namespace:
-    parser = command_line.parser("tools.recipe", __doc__)
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    parser = make_parser("tools.recipe", __doc__)
     parser.add_argument(
         "name", nargs="?", default="", metavar="NAME", help="a recipe; without it, list them"
     )
@@ -57,50 +57,50 @@ def arguments(words: list[str]) -> argparse.Namespace:
 
 def read_recipes(path: Path) -> dict[str, Values]:
     if path != RECIPES and not path.exists():
-        raise StageError(f"{path}: expected a file of recipes such as {RECIPES}, found none")
+        raise UserError(f"{path}: expected a file of recipes such as {RECIPES}, found none")
     recipes = read_yaml(path)
     if not isinstance(recipes, dict) or not all(isinstance(r, dict) for r in recipes.values()):
-        raise StageError(f"{path}: expected blocks shaped like {PARAMS}, each under its name")
+        raise UserError(f"{path}: expected blocks shaped like {PARAMS}, each under its name")
     return recipes
 
 
-def recipe(name: str, path: Path = RECIPES) -> Values:
+def read_recipe(name: str, path: Path = RECIPES) -> Values:
     """A recipe's values by key, such as train.epochs, the article's where it names none.
 
-    Raises StageError if there is none of that name, or if params.yaml would not be right with it.
+    Raises UserError if there is none of that name, or if params.yaml would not be right with it.
     """
     recipes = read_recipes(path)
     if name not in recipes:
         names = ", ".join(map(str, recipes))
-        raise StageError(f"{name or 'no NAME'}: expected a recipe of {path}: {names}")
+        raise UserError(f"{name or 'no NAME'}: expected a recipe of {path}: {names}")
     base = read_recipes(RECIPES)
     if BASE not in base:
-        raise StageError(f"{RECIPES}: expected a recipe {BASE}: the others change its values")
-    values = leaves("", base[BASE]) | leaves("", recipes[name])
+        raise UserError(f"{RECIPES}: expected a recipe {BASE}: the others change its values")
+    values = flatten("", base[BASE]) | flatten("", recipes[name])
     whole: Any = read_yaml(PARAMS)
-    checked(Params, whole, PARAMS)
+    validate(Params, whole, PARAMS)
     place = Path(f"{path}, recipe {name}")
     for key, value in values.items():
         section = key.rpartition(".")[0]
-        if section and not isinstance(value_at(whole, section), dict):
-            raise StageError(f"{place}: {key}: expected a key of {PARAMS}")
-        put(whole, key, value)
-    checked(Params, whole, place)
+        if section and not isinstance(get_value(whole, section), dict):
+            raise UserError(f"{place}: {key}: expected a key of {PARAMS}")
+        set_value(whole, key, value)
+    validate(Params, whole, place)
     return values
 
 
-def apply(values: Values) -> None:
+def write_values(values: Values) -> None:
     """Write the values into params.yaml; print those that were others before."""
     yaml = YAML()  # keeps comments and order
     yaml.preserve_quotes = True
     yaml.width = 100
     whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
-    changed = changes(whole, values)
+    changed = select_changes(whole, values)
     for key, value in changed.items():
-        put(whole, key, in_one_line(value))
+        set_value(whole, key, as_one_line(value))
     text = io.StringIO()
     yaml.dump(whole, text)
-    with replacing(PARAMS) as file:
+    with atomic_write(PARAMS) as file:
         file.write(text.getvalue().encode())
     for key, value in changed.items():
         print(f"{key}: {json.dumps(value)}")
@@ -110,9 +110,9 @@ def apply(values: Values) -> None:
         print(f"{PARAMS} has these values already")
 
 
-def changes(whole: Any, values: Values) -> Values:
+def select_changes(whole: Any, values: Values) -> Values:
     """The values that the file has not yet; true is not 1."""
-    found = {key: value_at(whole, key) for key in values}
+    found = {key: get_value(whole, key) for key in values}
     return {
         key: value
         for key, value in values.items()
@@ -120,20 +120,22 @@ def changes(whole: Any, values: Values) -> Values:
     }
 
 
-def in_one_line(value: Any) -> Any:
+def as_one_line(value: Any) -> Any:
     if isinstance(value, list):
         value = CommentedSeq(value)
         value.fa.set_flow_style()
     return value
 
 
-def overrides(values: Values) -> list[str]:
+def list_overrides(values: Values) -> list[str]:
     """Arguments of `dvc exp run` for the values that are not those of params.yaml."""
     whole: Any = read_yaml(PARAMS)
-    return [f"-S {key}={without_spaces(value)}" for key, value in changes(whole, values).items()]
+    return [
+        f"-S {key}={as_override(value)}" for key, value in select_changes(whole, values).items()
+    ]
 
 
-def without_spaces(value: Any) -> str:
+def as_override(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 

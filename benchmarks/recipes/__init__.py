@@ -1,0 +1,1 @@
+"""The recipes, measured with several seeds: python -m benchmarks.recipes."""

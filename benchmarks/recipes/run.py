@@ -1,0 +1,64 @@
+"""One measured run of a recipe: train and evaluate as `dvc repro` does, in a copy of a commit."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.machine import machine
+
+SPREAD = "of its threads"  # stands in the column machine of a run that did not have it alone
+
+
+class Run(NamedTuple):
+    recipe: str
+    seed: int
+
+
+def measure_recipe(commit: Path, asked: Run) -> dict[str, object]:
+    """Run the recipe with its seed in a copy of `commit`, a folder with a commit's files.
+
+    Returns scores on test images, size, seconds of `train`, machine and versions. Raises
+    RuntimeError with a command's output if it fails.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        project = Path(place) / "project"
+        shutil.copytree(commit, project)
+        run_module(project, "tools.recipe", asked.recipe)
+        params = (project / "params.yaml").read_text(encoding="utf-8")
+        seeded = re.sub(r"(?m)^seed: \d+", f"seed: {asked.seed}", params)
+        (project / "params.yaml").write_text(seeded, encoding="utf-8")
+        stage(project, "fetch", "data/raw")
+        stage(project, "preprocess", "data/raw", "data/processed")
+        start = time.perf_counter()
+        stage(project, "train", "data/processed", "models", "reports")
+        seconds = time.perf_counter() - start
+        stage(project, "evaluate", "models", "data/processed", "reports")
+        test = json.loads((project / "reports/test.json").read_text(encoding="utf-8"))
+        validation = json.loads((project / "reports/validation.json").read_text(encoding="utf-8"))
+    return {
+        **{column: test[column] for column in ("accuracy", "accuracy_trusted", "loss")},
+        "parameters": validation["parameters"],
+        "train_seconds": f"{seconds:.1f}",
+        "machine": machine(),
+        "versions": " ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras")),
+    }
+
+
+def stage(project: Path, *words: str) -> None:
+    run_module(project, "stages.run", *words)
+
+
+def run_module(project: Path, module: str, *words: str) -> None:
+    command = [sys.executable, "-m", module, *words]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )

@@ -1,0 +1,1 @@
+"""evaluate: the model's scores on the test images."""

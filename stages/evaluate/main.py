@@ -1,0 +1,57 @@
+"""evaluate: score the model once on the test images. No other stage computes a score on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stages.evaluate import calibration, class_scores
+from stages.evaluate.model_file import load_model
+from stages.shared.arrays import read_array, write_array
+from stages.shared.atomic_write import atomic_write
+from stages.shared.prediction import predict
+from stages.shared.scores import Labels, Probabilities, accuracy, is_hit, loss
+
+if TYPE_CHECKING:
+    from stages.run.params import Dataset
+
+
+def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None:
+    images, labels = (read_array(processed / f"{name}_test.npy") for name in ("x", "y"))
+    probabilities = predict(load_model(models / "model.keras"), images)
+    scores = scores_on_test(probabilities, labels, dataset.suspect_test_labels)
+    for name, value in scores.items():
+        print(f"test {name}: {value}")
+    counts = class_scores.confusion_counts(probabilities, labels)
+    write_array(reports / "probabilities_test.npy", probabilities)
+    write_json(reports / "confusion.json", class_scores.confusion_rows(counts, dataset.classes))
+    write_json(reports / "classes.json", class_scores.score_rows(counts, dataset.classes))
+    write_json(reports / "reliability.json", calibration.reliability(probabilities, labels))
+    write_json(reports / "test.json", scores)
+
+
+def scores_on_test(
+    probabilities: Probabilities, labels: Labels, suspect_labels: list[int]
+) -> dict[str, float]:
+    """What test.json holds; suspect_labels are the indices that accuracy_trusted leaves out."""
+    right = is_hit(probabilities, labels)
+    low, high = class_scores.share_interval(int(right.sum()), len(right))
+    trusted = np.setdiff1d(np.arange(len(labels)), suspect_labels)
+    return {
+        "accuracy": accuracy(probabilities, labels),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "accuracy_trusted": accuracy(probabilities[trusted], labels[trusted]),
+        "error_count": int((~right).sum()),
+        "loss": loss(probabilities, labels),
+        "macro_f1": class_scores.macro_f1(probabilities, labels),
+        "calibration_error": calibration.calibration_error(probabilities, labels),
+    }
+
+
+def write_json(path: Path, value: object) -> None:
+    with atomic_write(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -1,0 +1,1 @@
+"""fetch: the data set's files, checked, in data/raw."""

@@ -1,0 +1,35 @@
+"""fetch: bring the data set's IDX files to data/raw.
+
+A copy of each file stays in the user's cache folder, so that no run, forced or offline, downloads
+it twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pooch
+
+from stages.fetch.download import cache_path, download_missing
+from stages.shared.atomic_write import atomic_write
+
+if TYPE_CHECKING:
+    from stages.run.params import Dataset
+
+FOLDER_VARIABLE = "DATASET_FOLDER"  # names a folder that holds the files, gzipped or plain
+
+
+def main(raw: Path, dataset: Dataset) -> None:
+    cache = Path(pooch.os_cache("dvc-image-pipeline"))
+    files = vars(dataset.files)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    sources = [f"folder:{folder}"] if folder else []
+    download_missing(list(files.values()), [*sources, *dataset.sources], cache)
+    for role, file in files.items():
+        path = cache_path(file, cache)
+        with path.open("rb") as source, atomic_write(raw / f"{role}.idx") as target:
+            shutil.copyfileobj(source, target)
+        print(f"{role}: {file.name}, {file.size:,} bytes, SHA-256 as in dataset.yaml")

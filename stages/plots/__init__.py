@@ -1,0 +1,1 @@
+"""plots: the figures, drawn from arrays and reports."""

@@ -1,0 +1,1 @@
+"""preprocess: the raw files as six .npy arrays, the validation images split off."""

@@ -1,0 +1,49 @@
+"""One run of a stage: everything checked before, nothing changed meanwhile."""
+
+import inspect
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.run.importing import import_stage
+from stages.run.inputs import fingerprint, read_inputs, refuse_changes
+from stages.run.lock import hold_lock
+from stages.run.params import read_sections
+from stages.run.plain import is_plain
+from stages.shared.errors import UserError
+
+TEMPORARY = Path(".dvc/tmp/stages")  # Git and DVC ignore it
+
+
+def run_stage(stage: str, paths: list[str]) -> None:
+    """Check all of params.yaml, call the stage's main, check that no input changed meanwhile.
+
+    `main` names what it needs. Its `Path` arguments come from the command line, in order;
+    `scratch` is a folder that stays after a failure for the next run with the same inputs, until
+    a run of the stage succeeds; `plain` says whether to debug (plain.py); every other argument is
+    the section of params.yaml of that name, and `dataset` what the data set's dataset.yaml says.
+
+    Raises UserError for everything that the user can mend.
+    """
+    inputs = read_inputs(stage)
+    sections = read_sections()  # before the stage is imported: TensorFlow alone takes seconds
+    with hold_lock(TEMPORARY / f"{stage}.lock"):
+        stage_main = import_stage(stage).main
+        own: dict[str, Any] = {
+            "scratch": TEMPORARY / stage / fingerprint(inputs, [str(is_plain())]),
+            "plain": is_plain(),
+        }
+        arguments = bind_arguments(stage_main, paths, sections | own)
+        stage_main(**arguments)
+        refuse_changes(inputs, read_inputs(stage))
+        shutil.rmtree(TEMPORARY / stage, ignore_errors=True)
+
+
+def bind_arguments(stage_main: Any, paths: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of main by name. Raises UserError unless each path has one."""
+    names = list(inspect.signature(stage_main).parameters)
+    of_paths = [name for name in names if name not in known]
+    if len(paths) != len(of_paths):
+        raise UserError(f"expected the paths {of_paths}, found {paths}: compare dvc.yaml")
+    given = dict(zip(of_paths, map(Path, paths), strict=True))
+    return given | {name: known[name] for name in names if name in known}

@@ -1,0 +1,8 @@
+"""The error for everything that the user can mend."""
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: shown as its message alone, without a traceback."""
+
+
+HOW_TO_RESTORE = "`dvc repro` makes it anew, `dvc checkout` or `dvc pull` brings it back"

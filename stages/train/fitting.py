@@ -1,0 +1,123 @@
+"""Fitting networks: from random weights to trained ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from stages.shared.prediction import BATCH_IMAGES
+from stages.train.batches import Batches, Part
+from stages.train.checkpoints import Checkpoints
+from stages.train.fast_paths import fuse_batch_normalization, make_adam
+from stages.train.history import History
+from stages.train.precision import use_precision
+from stages.train.progress import EpochLine, StopAtNaN
+
+if TYPE_CHECKING:
+    from stages.run.params import Train
+
+STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
+
+NetworkMaker = Callable[[], keras.Model]
+
+
+def fit_members(
+    make_network: NetworkMaker,
+    parts: Sequence[Part],
+    held_out: Part | None,
+    seed: int,
+    train: Train,
+    scratch: Path,
+    plain: bool,
+) -> tuple[list[keras.Model], list[History]]:
+    """Train train.members networks with the seeds seed, seed + 1, ...: see `fit_network`."""
+    networks, histories = [], []
+    for member in range(train.members):
+        if train.members > 1:
+            print(f"Member {member + 1} of {train.members}")
+        network, history = fit_network(
+            make_network, parts, held_out, seed + member, train, scratch / str(member), plain=plain
+        )
+        networks.append(network)
+        histories.append(history)
+    return networks, histories
+
+
+def fit_network(
+    make_network: NetworkMaker,
+    parts: Sequence[Part],
+    held_out: Part | None,
+    seed: int,
+    train: Train,
+    scratch: Path,
+    watchers: Sequence[keras.callbacks.Callback] = (),
+    plain: bool = False,
+) -> tuple[keras.Model, History]:
+    """Train one network on the parts' images; `held_out` scores it after each epoch.
+
+    Resumes from the last checkpoint in `scratch` if an earlier run left one. Returns the network
+    in float32 and without an optimizer, and a column for each score, a value an epoch. Training
+    scores are means over the epoch, while the weights change and dropout is on. Losses are those
+    that are minimised, label smoothing included.
+    Raises UserError if the loss ceases to be a number.
+    """
+    keras.utils.set_random_seed(seed)
+    with use_precision(train.precision):
+        network = make_network()
+    classes = network.output.shape[1]
+    batches = Batches(parts, classes, train.batch_size, seed, train.augmentation)
+    compile_network(network, train, len(batches), plain)
+    history = keras.callbacks.History()
+    checkpoints = Checkpoints(scratch, history)
+    done = checkpoints.restore(network)
+    if done:
+        print(f"An interrupted run left a checkpoint: resuming after epoch {done}")
+    start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
+    live = sys.stdout.isatty()
+    lines = [] if live else [EpochLine()]
+    network.fit(
+        batches.dataset(),
+        initial_epoch=done,
+        epochs=train.epochs,
+        shuffle=False,  # Batches does
+        validation_data=Batches([held_out], classes, BATCH_IMAGES).dataset() if held_out else None,
+        callbacks=[start, history, StopAtNaN(), checkpoints, *lines, *watchers],
+        verbose=1 if live else 0,
+    )
+    columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
+    trained = make_network()
+    trained.set_weights(network.get_weights())
+    return trained, {name: columns[name] for name in sorted(columns)}
+
+
+def compile_network(network: keras.Model, train: Train, steps_per_epoch: int, plain: bool) -> None:
+    if not plain:
+        fuse_batch_normalization(network)
+    network.compile(
+        optimizer=make_adam(learning_rate(train, steps_per_epoch), plain),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=train.label_smoothing),
+        metrics=["accuracy"],
+        steps_per_execution=STEPS_PER_CALL,
+        jit_compile=False,  # several times slower on CPUs
+    )
+
+
+def learning_rate(
+    train: Train, steps_per_epoch: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The learning-rate schedule: linear warm-up, then constant or half a cosine down to 0."""
+    if train.schedule == "constant" and not train.warmup:
+        return train.learning_rate
+    steps = train.epochs * steps_per_epoch
+    warmup = min(round(train.warmup * steps_per_epoch), steps - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else train.learning_rate,
+        warmup_target=train.learning_rate if warmup else None,
+        warmup_steps=warmup,
+        decay_steps=steps - warmup,
+        alpha=0.0 if train.schedule == "cosine" else 1.0,  # share of the rate that remains
+    )

@@ -1,0 +1,267 @@
+"""Data files, arrays and models that are not what they should be, or are not there."""
+
+import json
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import Project, idx, tiny_dataset, tiny_files, tiny_images
+from faults import assert_nothing_lost
+from test_files import header, npy
+
+fault = partial(pytest.mark.fault, heading="Data files")
+harm = partial(pytest.mark.fault, heading="Safety")
+
+IMAGES, LABELS = tiny_images(60, seed=1)
+WHOLE = idx(IMAGES)
+
+
+def labels(count: int = 60, **changed: int) -> bytes:
+    """The labels of the training images, some of another value (`_7=3`: of image 7)."""
+    values = np.resize(LABELS, count)
+    for place, label in changed.items():
+        values[int(place.removeprefix("_"))] = label
+    return idx(values)
+
+
+@pytest.mark.parametrize(
+    ("role", "content"),
+    [
+        pytest.param(
+            "train_images", b"\0\0\x0d" + WHOLE[3:],
+            marks=fault(
+                done="An IDX file with a wrong magic number",
+                seen="expected a header of 16 bytes that starts with 00000803; found 00000d03",
+            ),
+        ),
+        pytest.param(
+            "train_images", WHOLE[:7] + b"\x3d" + WHOLE[8:],
+            marks=fault(
+                done="An IDX file with a wrong count",
+                seen="expected 7,336 bytes for the shape (61, 12, 10), none of it 0; found 7,216",
+            ),
+        ),
+        pytest.param(
+            "train_images", WHOLE + b"\0",
+            marks=fault(
+                done="An IDX file with a byte too many",
+                seen="expected 7,216 bytes for the shape (60, 12, 10), none of it 0; found 7,217",
+            ),
+        ),
+        pytest.param(
+            "train_labels", labels(59),
+            marks=fault(
+                done="A label too few", seen="expected 60 labels, one an image; found 59"
+            ),
+        ),
+        pytest.param(
+            "train_labels", labels(_7=10),
+            marks=fault(
+                done="The label 10 where there are fewer classes",
+                seen="expected labels from 0 to 2, one a class of data/catalog.yaml; found 10",
+            ),
+        ),
+        pytest.param(
+            "test_labels", idx(np.resize(np.array([0, 2], np.uint8), 30)),
+            marks=fault(
+                done="A class without any image",
+                seen="expected images of every class; found none of ['middle']",
+            ),
+        ),
+    ],
+    ids=["magic", "count", "trailing", "label too few", "label 10", "class missing"],
+)  # fmt: skip
+def test_a_data_set(
+    project: Project, finished_project: Project, tmp_path: Path,
+    role: str, content: bytes, seen: str,
+) -> None:  # fmt: skip
+    """The catalog has the hash of the wrong content, as a block written from a bad file would."""
+    path, folder = project.folder / "data/catalog.yaml", tmp_path / "files"
+    folder.mkdir()
+    files = tiny_files() | {role: content}
+    for name, each in files.items():
+        (folder / f"tiny-{name}").write_bytes(each)
+    catalog = yaml.safe_load(path.read_text(encoding="utf-8"))
+    catalog["tiny"]["files"] = tiny_dataset(files, sources=[])["files"]
+    path.write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.environment = project.environment | {"DATASET_FOLDER": str(folder)}
+    output = project.dvc("repro", "preprocess", code=255)
+    assert seen in output
+    assert "Traceback" not in output
+    assert_nothing_lost(project, finished_project)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(
+            npy(header("(2,)", "|O"), b"\x80\x04N."),
+            marks=harm(
+                done="An `.npy` file with a pickle, a program that loading would run",
+                seen="expected a whole .npy array",
+            ),
+        ),
+        pytest.param(
+            npy(header("(1000000000000,)")),
+            marks=fault(
+                done="An `.npy` file whose header claims 1 TB",
+                seen="expected a whole .npy array: mmap length is greater than file size",
+            ),
+        ),
+    ],
+    ids=["pickle", "huge shape"],
+)
+def test_an_array(project: Project, finished_project: Project, content: bytes, seen: str) -> None:
+    (project.folder / "data/processed/x_train.npy").write_bytes(content)
+    assert seen in project.dvc("repro", "--force", "--single-item", "plots", code=255)
+    assert_nothing_lost(project, finished_project)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def name_a_lambda(path: Path) -> None:
+    """Let the model's configuration name a Keras layer that would run code."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    scale = next(layer for layer in config["config"]["layers"] if layer["name"] == "scale")
+    scale.update(class_name="Lambda", config={"function": "keras.ops.abs"})
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(
+            flip_a_bit,
+            marks=fault(
+                done="A bit flipped in `model.keras`, then `dvc repro --single-item evaluate`",
+                seen="its member model.weights.h5 does not fit its checksum",
+            ),
+        ),
+        pytest.param(
+            name_a_lambda,
+            marks=harm(
+                done="A `model.keras` from elsewhere with a Lambda layer",
+                seen="the class keras.layers.Lambda is not one of its layers",
+            ),
+        ),
+    ],
+)
+def test_a_model(project: Project, finished_project: Project, damage, seen: str) -> None:
+    damage(project.folder / "models/model.keras")
+    assert seen in project.dvc("repro", "--single-item", "evaluate", code=255)
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(
+    done="A bit flipped in `model.keras`, then `dvc repro`",
+    seen="Stage 'train' is cached - skipping run, checking out outputs",
+)
+def test_a_damaged_output_is_brought_back(
+    project: Project, finished_project: Project, seen: str
+) -> None:
+    flip_a_bit(project.folder / "models/model.keras")
+    assert seen in project.dvc("repro")
+    assert_nothing_lost(project, finished_project)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        pytest.param(
+            "data/catalog.yaml", 255,
+            marks=fault(
+                done="An input of fetch missing: `data/catalog.yaml`",
+                seen="are missing from 'data/catalog.yaml'",
+            ),
+        ),
+        pytest.param(
+            "data/raw/train_images.idx", 0,
+            marks=fault(
+                done="An input of preprocess missing: `data/raw/train_images.idx`",
+                seen="Stage 'fetch' is cached",
+            ),
+        ),
+        pytest.param(
+            "data/processed/x_train.npy", 0,
+            marks=fault(
+                done="An input of train missing: `data/processed/x_train.npy`",
+                seen="Stage 'preprocess' is cached",
+            ),
+        ),
+        pytest.param(
+            "models/model.keras", 0,
+            marks=fault(
+                done="An input of evaluate missing: `models/model.keras`",
+                seen="Stage 'train' is cached",
+            ),
+        ),
+        pytest.param(
+            "reports/confusion.json", 0,
+            marks=fault(
+                done="An input of plots missing: `reports/confusion.json`",
+                seen="Stage 'evaluate' is cached",
+            ),
+        ),
+    ],
+    ids=["fetch", "preprocess", "train", "evaluate", "plots"],
+)  # fmt: skip
+def test_a_missing_input(
+    project: Project, finished_project: Project, path: str, code: int, seen: str
+) -> None:
+    (project.folder / path).unlink()
+    assert seen in project.dvc("repro", code=code)
+    assert_nothing_lost(project, finished_project)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(
+            "$(touch pwned)",
+            marks=harm(
+                done="`dvc exp run -S 'train.epochs=$(touch pwned)'`",
+                seen="mismatched input '(' expecting <EOF>",
+            ),
+        ),
+        pytest.param(
+            "'$(touch pwned)'",
+            marks=harm(
+                done="The same, quoted for DVC: `-S \"train.epochs='\\$(touch pwned)'\"`",
+                seen="train.epochs: should be a valid integer, found '$(touch pwned)'",
+            ),
+        ),
+    ],
+    ids=["bare", "quoted"],
+)
+def test_a_command_as_a_value(
+    project: Project, finished_project: Project, value: str, seen: str
+) -> None:
+    assert seen in project.dvc("exp", "run", "-S", f"train.epochs={value}", code=255)
+    assert not list(project.folder.rglob("pwned"))
+    assert_nothing_lost(project, finished_project)
+
+
+@harm(
+    done="A YAML tag in `params.yaml` that would call a function",
+    seen="could not determine a constructor for the tag",
+)
+def test_a_call_as_a_value(project: Project, finished_project: Project, seen: str) -> None:
+    path = project.folder / "params.yaml"
+    call = 'seed: !!python/object/apply:os.system ["touch pwned"]'
+    path.write_text(project.read("params.yaml").replace("seed: 0", call), encoding="utf-8")
+    assert call in project.read("params.yaml")
+    assert seen in project.dvc("repro", code=255)
+    assert not list(project.folder.rglob("pwned"))
+    assert_nothing_lost(project, finished_project)

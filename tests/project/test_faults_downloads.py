@@ -1,0 +1,187 @@
+"""Downloads that go wrong, through `dvc repro`, from a web server on this machine."""
+
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project
+from faults import assert_nothing_lost, started
+from test_fetch import (
+    BOMB,
+    CONTENT,
+    CONTENTS,
+    FILE,
+    FLIPPED,
+    LONG,
+    NPM_SOURCE,
+    SHORT,
+    Answer,
+    Handler,
+    Server,
+    cache,
+    cut,
+    get,
+    no_settings_of_this_machine,
+    npm,
+    refusal,
+    server,
+    stalled,
+    tar,
+)
+
+from stages.fetch import download
+
+__all__ = ["cache", "no_settings_of_this_machine", "npm", "server"]  # fixtures
+
+fault = partial(pytest.mark.fault, heading="Downloads")
+
+
+def downloading(project: Project, source: str, home: Path) -> None:
+    """Let the project fetch from this source alone, into an empty cache of the user's."""
+    path = project.folder / "data/catalog.yaml"
+    catalog = yaml.safe_load(path.read_text(encoding="utf-8"))
+    catalog["tiny"]["sources"] = [source]
+    path.write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.environment = project.environment | {"XDG_CACHE_HOME": str(home), "NO_PROXY": "*"}
+    del project.environment["DATASET_FOLDER"]
+
+
+def offer_all(server: Server, *answers: Answer) -> str:
+    """A source that has every file; asked for FILE it gives these answers first."""
+    for role, content in CONTENTS.items():
+        server.answers[f"/tiny-{role}"] = content
+    return server.offer(*answers, CONTENT)
+
+
+HTML = b"<!DOCTYPE html><title>Please log in</title>"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        pytest.param(
+            [cut] * 3, 255,
+            marks=fault(
+                done="The connection closes half-way, each time",
+                seen="IncompleteRead(100 bytes read, 3516 more expected)",
+            ),
+        ),
+        pytest.param(
+            [FLIPPED], 255,
+            marks=fault(done="A bit is flipped", seen="does not match the known hash"),
+        ),
+        pytest.param(
+            [HTML], 255,
+            marks=fault(
+                done="A page of HTML instead of the data", seen="expected 3,616 bytes, found 43"
+            ),
+        ),
+        pytest.param(
+            [503, 503], 0,
+            marks=fault(
+                done="503 twice, then the file",
+                seen="test_images: tiny-test_images, 3,616 bytes, SHA-256 as in the catalog",
+            ),
+        ),
+        pytest.param(
+            [503] * 3, 255,
+            marks=fault(done="503 and nothing else", seen="the server answered 503"),
+        ),
+        pytest.param(
+            ["http://example.invalid/x"], 255,
+            marks=fault(
+                done="A redirect to plain http", seen="refused plain http, expected https"
+            ),
+        ),
+        pytest.param(
+            [BOMB], 255,
+            marks=fault(
+                done="A gzip bomb, 64 MiB in 64 KiB", seen="expected 3,616 bytes, found more"
+            ),
+        ),
+    ],
+    ids=["cut", "flipped", "html", "busy", "always busy", "plain http", "bomb"],
+)  # fmt: skip
+def test_a_download(
+    project: Project, finished_project: Project, tmp_path: Path, server: Server,
+    answers: list[Answer], code: int, seen: str,
+) -> None:  # fmt: skip
+    downloading(project, offer_all(server, *answers), tmp_path / "user")
+    output = project.dvc("repro", "--force", "fetch", code=code)
+    assert seen in output
+    assert "Traceback" not in output
+    kept = (tmp_path / "user").rglob("*tiny-*")
+    assert {path.read_bytes() for path in kept} <= set(CONTENTS.values())
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(done="The server stalls half-way, each time (30 s are waited)", seen="Read timed out")
+def test_a_download_that_stalls(server: Server, cache: Path, seen: str) -> None:
+    """With less patience than the 30 s of the stage."""
+    assert seen in refusal(cache, server.offer(stalled, stalled, stalled), silence=SHORT)
+    assert get(cache, server.offer(CONTENT), silence=LONG) == CONTENT
+
+
+@fault(done="No network", seen="Go online and run again, or put the files, gzipped or plain, into")
+def test_no_network(project: Project, finished_project: Project, tmp_path: Path, seen: str) -> None:
+    downloading(project, "https://example.invalid/{name}", tmp_path / "user")
+    assert seen in project.dvc("repro", "--force", "fetch", code=255)
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(done="`kill -9` in the middle of a download; then `dvc repro`", seen="Running stage 'fetch'")
+def test_a_killed_download(
+    project: Project, finished_project: Project, tmp_path: Path, server: Server, seen: str
+) -> None:
+    half_sent = threading.Event()
+
+    def half(handler: Handler) -> None:
+        handler.reply(200, CONTENT[:100], **{"content-length": str(len(CONTENT))})
+        half_sent.set()
+        handler.server.over.wait(60)
+        handler.close_connection = True
+
+    downloading(project, offer_all(server, half), tmp_path / "user")
+    with started(project, "dvc", "repro", "--force", "fetch") as run:
+        run.until(half_sent.is_set)
+        run.send(signal.SIGKILL)
+    assert not (project.folder / "data/raw").exists()
+    assert not download.cached(FILE, tmp_path / "user/dvc-image-pipeline").exists()
+    assert seen in project.dvc("repro", "--force", "fetch")
+    assert server.asked.count(f"/{FILE.name}") == 2
+    assert_nothing_lost(project, finished_project)
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param(
+            tar([("package/data/tiny-train_images", "/etc/hostname")]),
+            marks=fault(
+                done="A package whose member is a symlink", seen="not a plain file in the package"
+            ),
+        ),
+        pytest.param(
+            tar([("package/data/../../../x", b"x")]),
+            marks=fault(
+                done="A package with `../x` and without the file",
+                seen="filename 'package/data/tiny-train_images' not found",
+            ),
+        ),
+    ],
+    ids=["symlink", "outside"],
+)
+def test_a_package(
+    project: Project, finished_project: Project, tmp_path: Path, npm: Callable[..., Path],
+    archive: bytes, seen: str,
+) -> None:  # fmt: skip
+    folder = npm(archive)
+    downloading(project, NPM_SOURCE, tmp_path / "user")
+    project.environment["PATH"] = f"{folder}:{project.environment['PATH']}"
+    assert seen in project.dvc("repro", "--force", "fetch", code=255)
+    assert not list(tmp_path.rglob("x"))
+    assert_nothing_lost(project, finished_project)

@@ -1,0 +1,291 @@
+"""The figures: the article's sizes, titles, axes and legends, and what real data brings along."""
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import CLASSES, tiny_images
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from stages.plots import figures
+
+IMAGES, LABELS = tiny_images(40, seed=6)
+LONG = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot"]  # fmt: skip
+HISTORY = {
+    "epoch": np.array([1.0, 2, 3]),
+    "accuracy": np.array([0.5, 0.6, 0.7]),
+    "loss": np.array([0.9, 0.8, 0.7]),
+    "validation_accuracy": np.array([0.55, 0.65, 0.6]),
+    "validation_loss": np.array([0.95, 0.85, 0.9]),
+}
+COUNTS = np.array([[9, 3, 0], [1, 8, 3], [0, 1, 7]])
+RECALLS = [
+    {"class": "left", "recall": 0.75, "recall_low": 0.47, "recall_high": 0.91},
+    {"class": "middle", "recall": 0.875, "recall_low": 0.53, "recall_high": 0.98},
+    {"class": "right", "recall": 0.75, "recall_low": 0.46, "recall_high": 0.91},
+]
+
+
+EVERY_FIGURE = [
+    "samples",
+    "right",
+    "wrong",
+    "distribution",
+    "curves",
+    "confusion",
+    "pairs",
+    "recall",
+]
+
+
+def size(figure: Figure) -> tuple[float, float]:
+    """Width and height in inches."""
+    return tuple(figure.get_size_inches())
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title() for axes in figure.axes]
+
+
+def ticks(axes: Axes, axis: str) -> list[str]:
+    """The names at the marks of the axis "x" or "y"."""
+    return [label.get_text() for label in getattr(axes, f"get_{axis}ticklabels")()]
+
+
+def overhang(figure: Figure) -> float:
+    """How far, in inches, what is drawn reaches over the figure's edges; 0 is not at all."""
+    FigureCanvasAgg(figure).draw()
+    width, height = size(figure)
+    box = figure.get_tightbbox()
+    return max(0, -box.x0, -box.y0, box.x1 - width, box.y1 - height)
+
+
+def overlapping(figure: Figure, texts: list[Text]) -> list[tuple[str, str]]:
+    """Which pairs of the texts run into each other."""
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_window_extent() for text in texts]
+    return [
+        (one.get_text(), other.get_text())
+        for (one, a), (other, b) in itertools.combinations(zip(texts, boxes, strict=True), 2)
+        if a.overlaps(b)
+    ]
+
+
+def drawn_with(classes: list[str]) -> dict[str, Figure]:
+    """Every figure, for these classes, with a confusion of each class as the next."""
+    count = len(classes)
+    labels = np.arange(40) % count
+    counts = np.diag(np.full(count, 900)) + np.roll(np.eye(count, dtype=int), 1, axis=1)
+    recalls = [RECALLS[0] | {"class": name} for name in classes]
+    return {
+        "samples": figures.samples(IMAGES, labels, classes),
+        "right": figures.predictions(IMAGES, labels, labels, classes, right=True),
+        "wrong": figures.predictions(IMAGES, labels, (labels + 1) % count, classes, right=False),
+        "distribution": figures.class_distribution(labels, classes, "Class"),
+        "curves": figures.training_curves(HISTORY),
+        "confusion": figures.confusion_matrix(counts, classes),
+        "pairs": figures.confused_pairs(counts, classes, most=10),
+        "recall": figures.class_recall(recalls, "Class"),
+    }
+
+
+@pytest.fixture(scope="module")
+def with_long_names() -> dict[str, Figure]:
+    return drawn_with(LONG)
+
+
+# The article's figures
+
+
+def test_samples_are_the_first_fifteen_in_a_grid():
+    figure = figures.samples(IMAGES, LABELS, CLASSES)
+    assert size(figure) == (10, 5)
+    assert titles(figure) == [f"Label: {CLASSES[label]}" for label in LABELS[:15]]
+    assert {axes.get_gridspec().get_geometry() for axes in figure.axes} == {(3, 5)}
+    for axes, image in zip(figure.axes, IMAGES, strict=False):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image)
+        assert axes.images[0].get_cmap().name == "gray"
+        assert axes.images[0].get_clim() == (0, 255)  # black is black also in a bright image
+
+
+def test_the_class_distribution_counts_every_label():
+    labels = np.array([0, 2, 2, 0, 2])
+    figure = figures.class_distribution(labels, CLASSES, "Place")
+    (axes,) = figure.axes
+    assert size(figure) == (8, 5)
+    assert titles(figure) == ["Class Distribution"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Place", "Count")
+    assert ticks(axes, "x") == CLASSES
+    assert [bar.get_height() for bar in axes.patches] == [2, 0, 3]
+
+
+def test_the_training_curves_have_two_panels_with_legends():
+    figure = figures.training_curves(HISTORY)
+    assert size(figure) == (12, 5)
+    assert titles(figure) == ["Accuracy Curve", "Loss Curve"]
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
+    assert legends == [
+        ["Train Accuracy", "Validation Accuracy"],
+        ["Train Loss", "Validation Loss"],
+    ]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["Epoch", "Epoch"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Accuracy", "Loss"]
+
+
+def test_without_validation_images_the_curves_are_those_of_the_training():
+    trained_on_all = {key: HISTORY[key] for key in ("epoch", "accuracy", "loss")}
+    for axes in figures.training_curves(trained_on_all).axes:
+        (line,) = axes.lines
+        assert line.get_label().startswith("Train ")
+
+
+def test_the_training_curves_show_each_column_by_epoch():
+    lines = [line for axes in figures.training_curves(HISTORY).axes for line in axes.lines]
+    columns = ["accuracy", "validation_accuracy", "loss", "validation_loss"]
+    for line, column in zip(lines, columns, strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), HISTORY["epoch"])
+        np.testing.assert_array_equal(line.get_ydata(), HISTORY[column])
+    train, validation, *_ = (line.get_color() for line in lines)
+    assert [line.get_color() for line in lines] == [train, validation, train, validation]
+    assert train != validation
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 20, 137])
+def test_epochs_are_whole_numbers(epochs):
+    history = {name: np.linspace(0.1, 0.9, epochs) for name in HISTORY}
+    figure = figures.training_curves(history | {"epoch": np.arange(1, epochs + 1)})
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        marks = [mark for mark in axes.get_xticks() if low <= mark <= high]
+        assert marks
+        assert [mark for mark in marks if mark % 1] == []
+
+
+def test_the_confusion_matrix_has_true_classes_in_rows():
+    figure = figures.confusion_matrix(COUNTS, CLASSES)
+    axes = figure.axes[0]  # the other is the colour bar
+    assert size(figure) == (10, 8)
+    assert axes.get_title() == "Confusion Matrix"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted", "True")
+    assert ticks(axes, "x") == ticks(axes, "y") == CLASSES
+    assert [text.get_text() for text in axes.texts] == [str(count) for count in COUNTS.flat]
+    assert axes.collections[0].get_cmap().name == "Blues"
+    assert axes.yaxis_inverted()  # the first class at the top
+
+
+@pytest.mark.parametrize(
+    ("right", "title"), [(True, "Correct Predictions"), (False, "Wrong Predictions")]
+)
+def test_predictions_are_the_first_nine_of_their_kind(right, title):
+    predicted = LABELS.astype(int)
+    predicted[::3] = (predicted[::3] + 1) % 3  # each third is wrong
+    figure = figures.predictions(IMAGES, LABELS, predicted, CLASSES, right)
+    chosen = [i for i in range(40) if (i % 3 != 0) == right][:9]
+    assert figure.get_suptitle() == title
+    assert titles(figure) == [
+        f"True: {CLASSES[LABELS[i]]}\nPred: {CLASSES[predicted[i]]}" for i in chosen
+    ]
+    assert {axes.get_gridspec().get_geometry() for axes in figure.axes} == {(3, 3)}
+    for axes, i in zip(figure.axes, chosen, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), IMAGES[i])
+
+
+# Beside the article's: what it reads off its matrix by eye
+
+
+def test_the_most_confused_pairs_come_first_and_ties_keep_the_classes_order():
+    figure = figures.confused_pairs(COUNTS, CLASSES, most=10)
+    (axes,) = figure.axes
+    assert ticks(axes, "y") == [
+        "left as middle", "middle as right", "middle as left", "right as middle",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in axes.patches] == [3, 3, 1, 1]
+    assert axes.yaxis_inverted()  # the first pair at the top
+    assert titles(figure) == ["Most Confused Pairs (of 8 errors)"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Count", "True as predicted")
+
+
+def test_only_so_many_pairs_are_shown():
+    figure = figures.confused_pairs(COUNTS, CLASSES, most=2)
+    assert ticks(figure.axes[0], "y") == ["left as middle", "middle as right"]
+    assert titles(figure) == ["Most Confused Pairs (of 8 errors)"]  # all errors, shown or not
+
+
+def test_more_pairs_make_a_higher_figure():
+    few, many = (drawn_with(LONG[:count])["pairs"] for count in (4, 10))
+    assert size(few)[0] == size(many)[0]
+    assert size(few)[1] < size(many)[1]
+
+
+def test_the_best_recognised_class_comes_first_with_its_interval():
+    figure = figures.class_recall(RECALLS, "Place")
+    (axes,) = figure.axes
+    assert size(figure) == (8, 5)
+    assert ticks(axes, "y") == ["middle", "left", "right"]
+    assert axes.yaxis_inverted()
+    assert titles(figure) == ["Best Recognised Classes"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Recall, with its 95 % interval", "Place")
+    (bars,) = axes.containers
+    ends = [segment[:, 0].tolist() for segment in bars[2][0].get_segments()]
+    np.testing.assert_allclose(ends, [[0.53, 0.98], [0.47, 0.91], [0.46, 0.91]])
+    assert [text.get_text() for text in axes.texts] == ["87.5%", "75.0%", "75.0%"]
+
+
+# What other data and other models bring
+
+
+def test_fewer_than_nine_wrong_predictions_are_shown_as_they_are():
+    predicted = LABELS.astype(int)
+    predicted[[4, 30]] = 2
+    predicted[30] = 1
+    figure = figures.predictions(IMAGES, LABELS, predicted, CLASSES, right=False)
+    assert titles(figure) == ["True: middle\nPred: right", "True: left\nPred: middle"]
+    assert [text.get_text() for text in figure.texts] == ["Wrong Predictions"]
+
+
+def test_no_wrong_prediction_is_said_in_words():
+    figure = figures.predictions(IMAGES, LABELS, LABELS, CLASSES, right=False)
+    assert figure.axes == []
+    assert [text.get_text() for text in figure.texts] == ["Wrong Predictions", "There is none."]
+
+
+def test_no_confused_pair_is_an_empty_figure():
+    figure = figures.confused_pairs(np.diag([5, 6, 7]), CLASSES, most=10)
+    (axes,) = figure.axes
+    assert titles(figure) == ["Most Confused Pairs (of 0 errors)"]
+    assert list(axes.patches) == ticks(axes, "y") == []
+    assert [mark for mark in axes.get_xticks() if mark % 1] == []  # a count is whole
+
+
+def test_fewer_samples_than_fifteen_are_shown_as_they_are():
+    assert len(figures.samples(IMAGES[:4], LABELS[:4], CLASSES).axes) == 4
+
+
+@pytest.mark.parametrize("name", EVERY_FIGURE)
+def test_nothing_is_cut_off_with_long_class_names(with_long_names, name):
+    assert overhang(with_long_names[name]) == 0
+
+
+@pytest.mark.parametrize("name", ["samples", "right", "wrong"])
+def test_titles_of_images_do_not_run_into_each_other(with_long_names, name):
+    figure = with_long_names[name]
+    assert overlapping(figure, [axes.title for axes in figure.axes]) == []
+
+
+@pytest.mark.parametrize("name", ["confusion", "pairs", "recall"])
+def test_long_names_at_the_left_stay_apart(with_long_names, name):
+    figure = with_long_names[name]
+    assert overlapping(figure, figure.axes[0].get_yticklabels()) == []
+
+
+@pytest.mark.parametrize("name", ["distribution", "confusion"])
+def test_names_below_are_slanted_where_they_are_long(with_long_names, name):
+    """Rectangles around slanted names overlap, so only the straight ones can be measured."""
+    long, short = with_long_names[name], drawn_with(list("0123456789"))[name]
+    assert {label.get_rotation() for label in long.axes[0].get_xticklabels()} == {30}
+    assert {label.get_rotation() for label in short.axes[0].get_xticklabels()} == {0}
+    assert overlapping(short, short.axes[0].get_xticklabels()) == []

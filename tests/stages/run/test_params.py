@@ -1,0 +1,574 @@
+"""params.yaml and data/catalog.yaml: what is accepted, and what is said about the rest."""
+
+import copy
+import math
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, tiny_dataset, tiny_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.run.params import Params, read_sections
+from stages.run.yaml_files import Section, read_yaml, validate
+from stages.shared.errors import UserError
+
+PARAMS = ROOT / "params.yaml"
+CATALOG = ROOT / "data" / "catalog.yaml"
+TEXT = PARAMS.read_text(encoding="utf-8")
+VALUES = yaml.safe_load(TEXT)
+MLP, CNN = VALUES["model"]["mlp"], VALUES["model"]["cnn"]
+
+
+def set_value(values: dict[str, Any], key: str, value: object) -> dict[str, Any]:
+    """A copy in which the value at a place such as train.epochs is another."""
+    changed = copy.deepcopy(values)
+    *parents, last = key.split(".")
+    section = changed
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return changed
+
+
+def without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    changed = copy.deepcopy(values)
+    *parents, last = key.split(".")
+    section = changed
+    for parent in parents:
+        section = section[parent]
+    del section[last]
+    return changed
+
+
+def write(folder: Path, content: object, name: str = "params.yaml") -> Path:
+    """A file with this text, these bytes or these values."""
+    if not isinstance(content, str | bytes):
+        content = yaml.safe_dump(content)
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def refusal(folder: Path, content: object) -> str:
+    """What is said about a params.yaml, without the path at its start."""
+    path = write(folder, content)
+    with pytest.raises(UserError) as caught:
+        read_sections(path, CATALOG)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+def problem(folder: Path, content: object) -> str:
+    """The one problem of a params.yaml."""
+    first, line = refusal(folder, content).splitlines()
+    assert first == " has 1 problem:"
+    return line.strip()
+
+
+def catalog_with(key: str, value: object) -> dict[str, Any]:
+    return {"tiny": set_value(tiny_dataset(tiny_files(), sources=[]), key, value)}
+
+
+def catalog_refusal(folder: Path, content: object) -> str:
+    catalog = write(folder, content, "catalog.yaml")
+    with pytest.raises(UserError) as caught:
+        read_sections(PARAMS, catalog)
+    assert str(caught.value).startswith(str(catalog))
+    return str(caught.value).removeprefix(str(catalog))
+
+
+def plain(section: object) -> object:
+    return section.model_dump() if isinstance(section, Section) else section
+
+
+# What the project ships
+
+
+def test_the_shipped_params_come_through_as_they_are():
+    sections = read_sections(PARAMS, CATALOG)
+    assert sections.keys() == VALUES.keys()
+    for name in VALUES.keys() - {"dataset"}:
+        assert plain(sections[name]) == VALUES[name]
+
+
+@pytest.mark.parametrize("dataset", yaml.safe_load(CATALOG.read_text(encoding="utf-8")))
+def test_each_data_set_of_the_shipped_catalog_can_be_chosen(tmp_path, dataset):
+    path = write(tmp_path, set_value(VALUES, "dataset", dataset))
+    block = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))[dataset]
+    assert read_sections(path, CATALOG)["dataset"].model_dump() == block
+
+
+def test_the_network_that_the_name_chooses_is_at_hand():
+    model = read_sections(PARAMS, CATALOG)["model"]
+    assert model.chosen.model_dump() == VALUES["model"][VALUES["model"]["name"]]
+
+
+def test_sections_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        read_sections(PARAMS, CATALOG)["train"].epochs = 1
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", 0),
+        ("seed", 2**32 - 1),
+        ("train.epochs", 1),
+        ("train.batch_size", 65_536),
+        ("train.learning_rate", 10),
+        ("preprocess.validation_fraction", 0.001),
+        ("preprocess.split", "stratified"),
+        ("preprocess.split", "random"),
+        ("train.schedule", "cosine"),
+        ("train.warmup", 19.9),
+        ("train.label_smoothing", 0.5),
+        ("train.precision", "mixed_bfloat16"),
+        ("train.members", 100),
+        ("train.refit", True),
+        ("train.augmentation.rotation", 180),
+        ("train.augmentation.zoom", 0.999),
+        ("train.augmentation.flip", True),
+        ("model.name", "cnn"),
+        ("model.mlp", {"units": [1], "dropout": [0.0], "batch_normalization": True}),
+        ("model.mlp", MLP | {"units": [16_384] * 3, "dropout": [0, 0.999, 0.5]}),
+        ("model.cnn", CNN | {"filters": [1], "kernels": [31], "strides": [8]}),
+        ("plots.resolution", 30),
+    ],
+)
+def test_values_up_to_the_limits_are_accepted(tmp_path, key, value):
+    path = write(tmp_path, set_value(VALUES, key, value))
+    name, *rest = key.split(".")
+    found = plain(read_sections(path, CATALOG)[name])
+    for part in rest:
+        found = found[part]
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 2**32, "less than 4294967296"),
+        ("seed", 10**30, "less than 4294967296"),
+        ("seed", "5", "valid integer"),
+        ("seed", True, "valid integer"),
+        ("seed", 1.5, "valid integer"),
+        ("seed", 1.0, "valid integer"),
+        ("seed", None, "valid integer"),
+        ("train.epochs", 0, "greater than or equal to 1"),
+        ("train.epochs", 10_001, "less than or equal to 10000"),
+        ("train.batch_size", 0, "greater than or equal to 1"),
+        ("train.batch_size", 65_537, "less than or equal to 65536"),
+        ("train.learning_rate", 0, "greater than 0"),
+        ("train.learning_rate", -0.1, "greater than 0"),
+        ("train.learning_rate", 10.5, "less than or equal to 10"),
+        ("train.learning_rate", math.nan, "finite number"),
+        ("train.learning_rate", math.inf, "finite number"),
+        ("train.learning_rate", -math.inf, "finite number"),
+        ("train.learning_rate", "0.001", "valid number"),
+        ("train.learning_rate", True, "valid number"),
+        ("train.learning_rate", [0.001], "valid number"),
+        ("train", 5, "valid dictionary"),
+        ("train", None, "valid dictionary"),
+        ("train", [1], "valid dictionary"),
+        ("preprocess.validation_fraction", 0.0, "greater than 0"),
+        ("preprocess.validation_fraction", 1.0, "less than 1"),
+        ("preprocess.split", "head", "'tail', 'stratified' or 'random'"),
+        ("preprocess.split", "Tail", "'tail', 'stratified' or 'random'"),
+        ("preprocess.split_seed", -1, "greater than or equal to 0"),
+        ("train.schedule", "linear", "'constant' or 'cosine'"),
+        ("train.warmup", -1, "greater than or equal to 0"),
+        ("train.label_smoothing", 0.6, "less than or equal to 0.5"),
+        ("train.precision", "float16", "'float32' or 'mixed_bfloat16'"),
+        ("train.members", 0, "greater than or equal to 1"),
+        ("train.members", 101, "less than or equal to 100"),
+        ("train.refit", "true", "valid boolean"),
+        ("train.augmentation.rotation", 181, "less than or equal to 180"),
+        ("train.augmentation.rotation", -1, "greater than or equal to 0"),
+        ("train.augmentation.translation", -1, "greater than or equal to 0"),
+        ("train.augmentation.zoom", 1.0, "less than 1"),
+        ("train.augmentation.shear", 1.0, "less than 1"),
+        ("train.augmentation.elastic", math.nan, "finite number"),
+        ("train.augmentation.flip", 1, "valid boolean"),
+        ("model.name", "perceptron", "'mlp' or 'cnn'"),
+        ("model.mlp.units", 512, "valid list"),
+        ("plots.resolution", 29, "greater than or equal to 30"),
+        ("plots.resolution", 1201, "less than or equal to 1200"),
+        ("plots.confused_pairs", 0, "greater than or equal to 1"),
+        ("dataset", 1, "valid string"),
+        ("dataset", None, "valid string"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place_and_what_is_allowed(tmp_path, key, value, allowed):
+    line = problem(tmp_path, set_value(VALUES, key, value))
+    assert line.startswith(f"{key}: should be ")
+    assert allowed in line
+    assert line.endswith(f", found {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("block", "place"),
+    [
+        (MLP | {"units": [8, 0], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
+        (MLP | {"units": [8, 16_385], "dropout": [0.0, 0.0]}, "model.mlp.units.1"),
+        (MLP | {"units": ["8"], "dropout": [0.0]}, "model.mlp.units.0"),
+        (MLP | {"units": [], "dropout": []}, "model.mlp.units"),
+        (MLP | {"units": [8], "dropout": [1.0]}, "model.mlp.dropout.0"),
+        (MLP | {"units": [8], "dropout": [-0.1]}, "model.mlp.dropout.0"),
+        (MLP | {"units": [8], "dropout": [math.nan]}, "model.mlp.dropout.0"),
+        (CNN | {"kernels": [0, *CNN["kernels"][1:]]}, "model.cnn.kernels.0"),
+        (CNN | {"strides": [9, *CNN["strides"][1:]]}, "model.cnn.strides.0"),
+    ],
+)
+def test_a_wrong_value_in_a_list_is_named_with_its_place(tmp_path, block, place):
+    network = ".".join(place.split(".")[:2])
+    assert problem(tmp_path, set_value(VALUES, network, block)).startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize("dropout", [[], [0.1], [0.1, 0.2, 0.3]])
+def test_each_layer_of_units_needs_its_dropout(tmp_path, dropout):
+    block = MLP | {"units": [8, 4], "dropout": dropout}
+    line = problem(tmp_path, set_value(VALUES, "model.mlp", block))
+    assert line.startswith(f"model.mlp: dropout has {len(dropout)} values for 2 units: give one")
+
+
+@pytest.mark.parametrize("key", ["kernels", "strides"])
+def test_each_layer_of_filters_needs_its_kernel_and_its_stride(tmp_path, key):
+    line = problem(tmp_path, set_value(VALUES, "model.cnn", CNN | {key: [1]}))
+    assert line.startswith(f"model.cnn: {key} has 1 values for {len(CNN['filters'])} filters")
+
+
+@pytest.mark.parametrize("epochs", [20, 25])
+def test_a_warmup_ends_before_the_training_does(tmp_path, epochs):
+    line = problem(tmp_path, set_value(VALUES, "train.warmup", epochs))
+    assert line == f"train: warmup takes {epochs}.0 of 20 epochs: shorten it"
+
+
+def test_each_member_of_an_ensemble_has_a_seed(tmp_path):
+    last = set_value(VALUES, "seed", 2**32 - 2)
+    assert read_sections(write(tmp_path, set_value(last, "train.members", 2)), CATALOG)
+    line = problem(tmp_path, set_value(last, "train.members", 3))
+    assert line.endswith("expected the last one to be at most 4294967295")
+
+
+@pytest.mark.parametrize("number", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
+def test_a_small_number_is_a_number_as_dvc_writes_it(tmp_path, number):
+    path = write(tmp_path, TEXT.replace("learning_rate: 0.001", f"learning_rate: {number}"))
+    assert read_sections(path, CATALOG)["train"].learning_rate == 1e-5
+
+
+def test_every_problem_is_in_one_message(tmp_path):
+    values = without(VALUES, "preprocess.split_seed")
+    for key, value in [
+        ("train.epochs", 0),
+        ("train.learning_rate", math.inf),
+        ("preprocess.split", "head"),
+        ("model.mlp.dropout", [0.2, 1.5]),
+        ("plots.resolutoin", 300),
+    ]:
+        values = set_value(values, key, value)
+    first, *lines = refusal(tmp_path, values).splitlines()
+    assert first == " has 6 problems:"
+    assert sorted(lines) == [
+        "  model.mlp.dropout.1: should be less than 1, found 1.5",
+        "  plots.resolutoin: unknown key; expected one of resolution, confused_pairs",
+        "  preprocess.split: should be 'tail', 'stratified' or 'random', found 'head'",
+        "  preprocess.split_seed: missing; add it",
+        "  train.epochs: should be greater than or equal to 1, found 0",
+        "  train.learning_rate: should be a finite number, found inf",
+    ]
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("sead", VALUES),
+        ("train.epoch", VALUES["train"]),
+        ("train.augmentation.noise", VALUES["train"]["augmentation"]),
+        ("model.rnn", VALUES["model"]),
+        ("model.cnn.padding", VALUES["model"]["cnn"]),
+        ("model.mlp.activation", VALUES["model"]["mlp"]),
+    ],
+)
+def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path, key, known):
+    name, expected = problem(tmp_path, set_value(VALUES, key, 1)).split(": unknown key; expected ")
+    assert name == key
+    assert set(expected.removeprefix("one of ").split(", ")) == set(known)
+
+
+@pytest.mark.parametrize("key", ["seed", "dataset", "train", "train.epochs", "model.mlp.units"])
+def test_a_missing_key_is_refused(tmp_path, key):
+    assert problem(tmp_path, without(VALUES, key)) == f"{key}: missing; add it"
+
+
+@pytest.mark.parametrize("key", [5, None, True, 1.5])
+def test_a_key_that_is_no_text_is_refused(tmp_path, key):
+    assert "Keys should be strings" in problem(tmp_path, VALUES | {key: 1})
+
+
+def test_a_data_set_that_the_catalog_lacks_is_refused_and_its_blocks_are_named(tmp_path):
+    message = refusal(tmp_path, set_value(VALUES, "dataset", "cifar"))
+    assert message.startswith(": dataset: found 'cifar', expected a block of ")
+    assert message.endswith("catalog.yaml: mnist | fashion_mnist")
+
+
+# YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (TEXT + "seed: 1\n", 'duplicate key "seed"'),
+        (TEXT.replace("  epochs:", "  epochs: 1\n  epochs:"), 'duplicate key "epochs"'),
+        (TEXT.replace("[512, 256]", "[512, 256"), "not readable as YAML"),
+        (TEXT + "\tx: 1\n", "not readable as YAML"),
+        (TEXT + "---\nseed: 1\n", "another document"),
+        (TEXT + "x: *nothing\n", "undefined alias 'nothing'"),
+        (TEXT + "? {a: 1}\n: 1\n", "unhashable key"),
+        (TEXT + "x: 2001-99-99\n", "month must be in 1..12"),
+        (TEXT + "x: \0\n", "not allowed"),
+        ("[" * 600, "recursion"),
+        ("x: " + "1" * 5000, "digits"),
+        ("%YAML 1.1\n---\nx: -_\n", "index out of range"),
+    ],
+)  # fmt: skip
+def test_what_is_no_proper_yaml_is_refused(tmp_path, text, reason):
+    message = refusal(tmp_path, text)
+    assert "not readable as YAML" in message
+    assert reason in message
+
+
+def test_a_fault_in_the_yaml_is_named_with_its_line(tmp_path):
+    last = len(TEXT.splitlines())
+    assert refusal(tmp_path, TEXT + "seed: 1\n").startswith(f", line {last + 1}: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!int '5'",
+        "!!float 1",
+        "!!python/object/apply:os.system ['touch touched']",
+        "!own 1",
+        "! 1",
+    ],
+)
+def test_a_tag_is_refused_with_its_line_and_does_nothing(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    message = refusal(tmp_path, f"dataset: mnist\nseed: {value}\n")
+    assert message == ", line 2: a YAML tag (!...) is not allowed; remove it"
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("text", ["a: 1  # !not a tag\n", "a: 'no !tag'\n", "a!: b!\n"])
+def test_an_exclamation_mark_alone_is_no_tag(tmp_path, text):
+    assert read_yaml(write(tmp_path, text)) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", "None"), ("# nothing\n", "None"), ("5", "5"), ("[1, 2]", "[1, 2]"), ("mnist", "'mnist'"),
+     ("&a [*a]", "[[")],
+    ids=["empty", "comment", "number", "list", "text", "list of itself"],
+)  # fmt: skip
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, found):
+    line = problem(tmp_path, text)
+    assert line.startswith("the file: should be a valid dictionary")
+    assert f"found {found}" in line
+
+
+def test_a_section_that_contains_itself_is_refused(tmp_path):
+    message = refusal(tmp_path, "train: &train {epochs: *train}\n")
+    assert "  train.epochs: should be a valid integer, found {'epochs': {'epochs':" in message
+
+
+def test_an_anchor_of_a_plain_value_is_as_good_as_the_value(tmp_path):
+    text = TEXT.replace("seed: 0 ", "seed: &seed 7", 1).replace(
+        "split_seed: 0", "split_seed: *seed"
+    )
+    assert read_sections(write(tmp_path, text), CATALOG)["preprocess"].split_seed == 7
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", TEXT.encode("utf-16"), "seed: é".encode("latin-1")]
+)
+def test_what_is_not_utf_8_is_refused(tmp_path, content):
+    assert refusal(tmp_path, content).startswith(": expected UTF-8 text: ")
+
+
+def test_a_missing_file_says_how_to_get_it_back(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.yaml is missing: `git checkout -- "):
+        read_sections(tmp_path / "gone.yaml", CATALOG)
+    with pytest.raises(UserError, match=r"gone\.yaml is missing: `git checkout -- "):
+        read_sections(PARAMS, tmp_path / "gone.yaml")
+
+
+# The catalog
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("files.train_images.sha256", "ba89"),
+        ("files.train_images.sha256", "BA89" * 16),
+        ("files.train_images.sha256", "0" * 64 + "\n"),
+        ("files.train_images.size", 0),
+        ("files.train_images.name", "../x"),
+        ("files.train_images.name", "/x"),
+        ("files.train_images.name", ""),
+        ("classes", ["only one"]),
+        ("classes", ["left", "middle", "left"]),
+        ("classes", ["left", ""]),
+        ("classes", [str(number) for number in range(257)]),
+        ("classes.0", 5),
+        ("sources.0", "https://example.invalid/data.gz"),
+        ("sources.0", "https://example.invalid/{name}/{other}"),
+        ("sources.0", "https://example.invalid/{name}/{name}"),
+        ("sources.0", "ftp://example.invalid/{name}"),
+        ("sources.0", "folder:/tmp/{name}"),
+        ("suspect_test_labels.0", -1),
+        ("title", None),
+    ],
+)
+def test_a_wrong_value_of_the_catalog_is_named_with_its_place(tmp_path, key, value):
+    first, last = key.rsplit(".", 1) if "." in key else ("", key)
+    changed = {first: [value]} if last == "0" else {key: value}
+    ((place, content),) = changed.items()
+    header, *lines = catalog_refusal(tmp_path, catalog_with(place, content)).splitlines()
+    assert header == " has 1 problem:"
+    assert lines[0].startswith(f"  tiny.{key}: ")
+
+
+def test_an_unknown_and_a_missing_key_of_the_catalog_are_named(tmp_path):
+    catalog = catalog_with("files.validation_images", {})
+    del catalog["tiny"]["files"]["test_images"]
+    assert catalog_refusal(tmp_path, catalog).splitlines() == [
+        " has 2 problems:",
+        "  tiny.files.test_images: missing; add it",
+        f"  tiny.files.validation_images: unknown key; expected one of {', '.join(tiny_files())}",
+    ]
+
+
+def test_a_catalog_that_is_no_mapping_is_refused(tmp_path):
+    assert "the file: should be a valid dictionary, found None" in catalog_refusal(tmp_path, "")
+
+
+def test_a_block_that_is_not_chosen_is_checked_too(tmp_path):
+    catalog = yaml.safe_load(CATALOG.read_text(encoding="utf-8")) | catalog_with("title", 5)
+    assert "tiny.title: should be a valid string" in catalog_refusal(tmp_path, catalog)
+
+
+# Anything
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file for the many examples of a test."""
+    return tmp_path_factory.mktemp("scratch") / "params.yaml"
+
+
+ANY_TEXT = st.text() | st.text(alphabet="ab01-_.:?!&*|>'\"{}[],#%@`~=< \n\t", max_size=12)
+ANY_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text() | st.integers() | st.none(), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+PLACES = ["dataset", "seed", "train", "train.epochs", "train.learning_rate", "preprocess.split",
+          "model", "model.name", "model.mlp", "model.mlp.units", "model.mlp.dropout"]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")  # an anchor that is used twice is worth no more than that
+@settings(deadline=None)  # a busy machine is no defect
+@given(text=ANY_TEXT)
+def test_any_text_is_read_or_refused(scratch, text):
+    scratch.write_bytes(text.encode())
+    with suppress(UserError):
+        read_sections(scratch, CATALOG)
+
+
+@pytest.mark.filterwarnings("ignore")  # an anchor that is used twice is worth no more than that
+@settings(deadline=None, max_examples=50)
+@given(text=ANY_TEXT, place=st.integers(0, len(TEXT)))
+def test_any_text_within_the_shipped_file_is_read_or_refused(scratch, text, place):
+    scratch.write_bytes((TEXT[:place] + text + TEXT[place:]).encode())
+    with suppress(UserError):
+        read_sections(scratch, CATALOG)
+
+
+@settings(deadline=None)
+@given(values=ANY_VALUE)
+def test_any_values_are_refused(values):
+    with pytest.raises(UserError, match=r"^params\.yaml has "):
+        validate(Params, values, Path("params.yaml"))
+
+
+@settings(deadline=None)
+@given(place=st.sampled_from(PLACES), value=ANY_VALUE)
+def test_any_value_in_any_place_comes_through_unaltered_or_is_refused(place, value):
+    values = set_value(VALUES, place, value)
+    with suppress(UserError):
+        assert validate(Params, values, Path("params.yaml")).model_dump() == values
+
+
+# The command
+
+
+def check(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tools.check"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def make_project(folder: Path, params: object) -> None:
+    write(folder, params)
+    (folder / "data").mkdir()
+    write(folder / "data", CATALOG.read_bytes(), "catalog.yaml")
+
+
+def test_the_command_is_silent_if_all_is_well(tmp_path):
+    make_project(tmp_path, TEXT)
+    done = check(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_command_prints_what_is_wrong_and_no_traceback(tmp_path):
+    make_project(tmp_path, set_value(VALUES, "train.epochs", 0))
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "params.yaml has 1 problem:",
+        "  train.epochs: should be greater than or equal to 1, found 0",
+    ]
+
+
+def test_the_command_has_a_line_for_a_file_that_cannot_be_opened(tmp_path):
+    (tmp_path / "params.yaml").mkdir()
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "[Errno 21] Is a directory: 'params.yaml'\n"
+
+
+def test_a_number_of_thousands_of_digits_is_refused(tmp_path):
+    """Python refuses to write it in a message, so a message must do without."""
+    text = TEXT.replace("seed: 0 ", f"seed: 0x{'f' * 5000} ", 1)
+    assert text != TEXT
+    assert "seed: " in refusal(tmp_path, text)

@@ -1,0 +1,135 @@
+"""The article's network, layer by layer, and what holds of every network."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import CLASSES, SHAPE, tiny_images
+
+from stages.shared.errors import UserError
+from stages.train.architectures import ARCHITECTURES, average_networks, build_network
+
+ARTICLE = {"units": [512, 256], "dropout": [0.2, 0.0], "batch_normalization": False}
+BLOCKS = {
+    "mlp": {"units": [8, 4], "dropout": [0.2, 0.0], "batch_normalization": True},
+    "cnn": {
+        "filters": [4, 6, 8], "kernels": [3, 5, 2], "strides": [1, 2, 1],
+        "dropout": 0.2, "batch_normalization": True,
+    },
+}  # fmt: skip
+
+
+def tiny_network(name: str = "mlp", **block: object) -> keras.Model:
+    return build_network(name, SHAPE, len(CLASSES), **(BLOCKS[name] | block))
+
+
+def names_of(network: keras.Model) -> list[str]:
+    return [layer.name for layer in network.layers]
+
+
+def test_the_articles_network_has_its_parameters_layer_by_layer():
+    network = build_network("mlp", (28, 28), 10, **ARTICLE)
+    assert network.count_params() == 535_818
+    counts = [layer.count_params() for layer in network.layers if layer.weights]
+    assert counts == [401_920, 131_328, 2_570]
+
+
+def test_the_articles_network_has_its_layers_in_order():
+    network = build_network("mlp", (28, 28), 10, **ARTICLE)
+    of_dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.activation.__name__ for layer in of_dense] == ["relu", "relu", "softmax"]
+    assert names_of(network) == [
+        "images", "scale", "flatten", "dense_1", "dropout_1", "dense_2", "probabilities",
+    ]  # fmt: skip
+    assert network.get_layer("dropout_1").rate == 0.2
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_network_takes_bytes_and_gives_probabilities(name):
+    images, _labels = tiny_images(7, seed=0)
+    network = tiny_network(name)
+    probabilities = network.predict(images, verbose=0)
+    assert network.name == name
+    assert network.input.dtype == "uint8"
+    assert probabilities.shape == (7, len(CLASSES))
+    assert probabilities.dtype == np.float32
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_scaling_is_part_of_the_network():
+    network = tiny_network()
+    scaled = keras.Model(network.input, network.get_layer("scale").output)
+    white = np.full((1, *SHAPE), 255, np.uint8)
+    np.testing.assert_allclose(scaled(white), np.ones((1, *SHAPE), np.float32), atol=1e-6)
+    assert (scaled(np.zeros((1, *SHAPE), np.uint8)).numpy() == 0).all()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_names_do_not_depend_on_what_was_built_before(name):
+    first, second = tiny_network(name), tiny_network(name)
+    assert names_of(first) == names_of(second)
+    weights = [[weight.path for weight in network.weights] for network in (first, second)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("dropout", "made"),
+    [([0.0, 0.0], []), ([0.3, 0.0], [1]), ([0.0, 0.3], [2]), ([0.3, 0.3], [1, 2])],
+)
+def test_a_dropout_of_zero_makes_no_layer(dropout, made):
+    names = names_of(tiny_network(dropout=dropout))
+    assert [name for name in names if "dropout" in name] == [f"dropout_{n}" for n in made]
+
+
+def test_each_layer_of_units_needs_its_dropout():
+    with pytest.raises(ValueError, match="shorter"):
+        tiny_network(units=[8, 4], dropout=[0.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("mlp", keras.layers.Dense), ("cnn", keras.layers.Conv2D)]
+)
+def test_batch_normalisation_stands_between_a_layer_without_bias_and_its_relu(name, layer):
+    network = tiny_network(name)
+    kinds = [type(each) for each in network.layers]
+    for number, each in enumerate(network.layers[:-1]):
+        if isinstance(each, layer):
+            assert not each.use_bias
+            assert kinds[number + 1 : number + 3] == [
+                keras.layers.BatchNormalization, keras.layers.ReLU,
+            ]  # fmt: skip
+    without = tiny_network(name, batch_normalization=False)
+    assert keras.layers.BatchNormalization not in [type(each) for each in without.layers]
+    assert all(each.use_bias for each in without.layers if isinstance(each, layer))
+
+
+def test_the_cnn_has_a_convolution_for_each_value():
+    network = tiny_network("cnn")
+    found = [each for each in network.layers if isinstance(each, keras.layers.Conv2D)]
+    assert [each.filters for each in found] == [4, 6, 8]
+    assert [each.kernel_size for each in found] == [(3, 3), (5, 5), (2, 2)]
+    assert [each.strides for each in found] == [(1, 1), (2, 2), (1, 1)]
+    # 12 x 10 trimmed by the first kernel, halved by the stride, trimmed again
+    assert [each.output.shape[1:] for each in found] == [(10, 8, 4), (5, 4, 6), (4, 3, 8)]
+    dropouts = [name for name in names_of(network) if "dropout" in name]
+    assert dropouts == ["dropout_2", "dropout_3"]
+
+
+def test_a_cnn_too_deep_for_its_images_is_refused():
+    expected = r"model\.cnn: .*leave 5 x 4 pixels .*layer 3 with a kernel of 9"
+    with pytest.raises(UserError, match=expected):
+        tiny_network("cnn", kernels=[3, 5, 9])
+
+
+def test_an_average_is_the_mean_of_its_members():
+    images, _labels = tiny_images(7, seed=0)
+    members = [tiny_network("mlp"), tiny_network("mlp"), tiny_network("mlp")]
+    ensemble = average_networks(members)
+    expected = np.mean([member.predict(images, verbose=0) for member in members], axis=0)
+    np.testing.assert_allclose(ensemble.predict(images, verbose=0), expected, atol=1e-6)
+    assert ensemble.count_params() == 3 * members[0].count_params()
+
+
+def test_a_single_network_is_its_own_average():
+    network = tiny_network()
+    assert average_networks([network]) is network

@@ -1,0 +1,529 @@
+"""python -m tools.compare as a user runs it, and its pages about models made up here."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import re
+import resource
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import CLASSES, Project
+
+from stages.evaluate import class_scores
+from stages.shared import scores
+from stages.shared.errors import UserError
+from tools.compare.__main__ import arguments
+from tools.compare.figure import fixed_and_broken
+from tools.compare.groups import compare_groups
+from tools.compare.metrics import METRICS
+from tools.compare.page import Page, as_json, as_markdown, print_page, shorten_values
+from tools.compare.pair import compare_pair
+from tools.compare.statistics import BETTER, SAME, WORSE
+from tools.shared.predictions import Predictions
+from tools.shared.revisions import Revision
+
+SECONDS = 3.0
+PROBABILITIES = "reports/probabilities_validation.npy"
+
+
+# --- Pages about models made up here ------------------------------------------------------------
+
+
+def revision(name: str, **params: object) -> Revision:
+    shared = {"seed": 0, "train.epochs": 20, "dataset": "tiny", "tiny.classes": CLASSES}
+    made = {PROBABILITIES: name, "data/processed/x_validation.npy": "x"}
+    code = {"stages/train.py": "0" * 32}
+    return Revision(name, "c" * 40, shared | params, code, made, [], 500_000)
+
+
+def model(labels: np.ndarray, wrong: np.ndarray, sure: float = 0.9) -> np.ndarray:
+    """Probabilities (images, 3) that take the images `wrong` for the next class."""
+    predicted = labels.astype(int)
+    predicted[wrong] = (predicted[wrong] + 1) % len(CLASSES)
+    probabilities = np.full((len(labels), len(CLASSES)), (1 - sure) / 2, np.float32)
+    probabilities[np.arange(len(labels)), predicted] = sure
+    return probabilities
+
+
+LABELS = (np.arange(3_000) % 3).astype(np.uint8)
+GOOD = model(LABELS, np.arange(30, 60))  # 30 images wrong
+BAD = model(LABELS, np.arange(90))  # the same and 60 more, 20 of each class
+
+
+def pair(a: np.ndarray, b: np.ndarray, **params: object) -> Page:
+    return compare_pair(
+        Predictions([revision("a"), revision("b", **params)], [a, b], LABELS), "validation"
+    )
+
+
+def test_fewer_errors_are_better_whichever_way_a_metric_points() -> None:
+    page = pair(BAD, GOOD, **{"train.epochs": 30})
+    assert page.verdict == BETTER
+    assert page.answer[0].startswith("B is better than A: accuracy 0.9700 -> 0.9900, +0.0200, 95 %")
+    assert "60 images fixed, 0 broken" in page.answer[1]
+    assert {row["metric"]: row["verdict"] for row in page.data["metrics"][:3]} == {
+        "accuracy": BETTER, "loss": BETTER, "macro_f1": BETTER,
+    }  # fmt: skip
+    assert page.data["params"] == {"train.epochs": [20, 30]}
+
+
+def test_the_interval_is_that_of_paired_images() -> None:
+    """60 discordant images; images drawn apart for A and B would make it 1.4 times wider."""
+    row = pair(BAD, GOOD).data["metrics"][0]
+    deviation = np.sqrt(60 - 60**2 / 3_000) / 3_000
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * deviation, rel=0.1)
+
+
+def test_the_other_way_round_it_is_worse() -> None:
+    page = pair(GOOD, BAD)
+    assert [row["verdict"] for row in page.data["metrics"][:3]] == [WORSE] * 3
+    assert [row["verdict"] for row in page.data["classes"]] == [WORSE] * 3
+    assert "Classes that moved by more than chance: left (worse), middle" in page.answer[2]
+
+
+def test_a_few_images_are_no_evidence() -> None:
+    page = pair(GOOD, model(LABELS, np.arange(27, 60)))
+    assert page.verdict == SAME
+    assert page.data["metrics"][0]["p"] == pytest.approx(2 / 2**3)  # McNemar's, of three tosses
+    assert page.answer[0].startswith("There is no evidence of a difference")
+    assert page.answer[2] == "No single class moved by more than chance would move it."
+
+
+def test_recall_by_class_says_what_moved() -> None:
+    """The images of one class alone are taken for another: only that one is reported."""
+    left = np.flatnonzero(LABELS == 0)
+    row, *others = pair(GOOD, model(LABELS, np.r_[30:60, left[100:150]])).data["classes"]
+    assert (row["class"], row["images"], row["fixed"], row["broken"]) == ("left", 1000, 0, 50)
+    assert (row["a"], row["b"], row["verdict"]) == (0.99, 0.94, WORSE)
+    assert row["largest_change"] == {"taken_for": "middle", "a": 10, "b": 60}
+    assert [other["verdict"] for other in others] == [SAME, SAME]
+    assert [other["largest_change"] for other in others] == [None, None]
+
+
+def test_the_number_of_classes_is_corrected_for() -> None:
+    """Six images broken and none fixed: p = 0.031 for a class alone, 0.094 for one of three."""
+    left = np.flatnonzero(LABELS == 0)
+    row = pair(GOOD, model(LABELS, np.r_[30:60, left[100:106]])).data["classes"][0]
+    assert row["p"] == pytest.approx(3 * 2 / 2**6)
+    assert row["verdict"] == SAME
+
+
+def test_only_the_seed_or_nothing_at_all_differs() -> None:
+    assert any("Only the seed differs" in note for note in pair(GOOD, BAD, seed=1).notes)
+    assert any("other versions of the libraries" in note for note in pair(GOOD, BAD).notes)
+    assert not any("seed differs" in n for n in pair(GOOD, BAD, **{"train.epochs": 1}).notes)
+
+
+def test_a_pair_says_that_it_is_about_two_models() -> None:
+    assert "two trained models; another seed" in pair(GOOD, BAD).notes[0]
+
+
+def test_metrics_are_those_of_the_stages() -> None:
+    """On unsure random predictions, where every bin and class has something in it."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 500).astype(np.uint8)
+    probabilities = random.dirichlet([0.6, 0.5, 0.4], 500).astype(np.float32)
+    for metric in METRICS:
+        module = class_scores if metric.name == "macro_f1" else scores
+        expected = getattr(module, metric.name)(probabilities, labels)
+        value = metric.value(metric.columns(probabilities, labels).mean(axis=0))
+        assert value == pytest.approx(expected, abs=6e-5), metric.name
+
+
+def test_images_that_changed_most_come_first() -> None:
+    sure, unsure = model(LABELS, np.arange(30), sure=0.9), model(LABELS, np.arange(30), sure=0.5)
+    mixed = np.where((np.arange(len(LABELS)) < 10)[:, None], unsure, sure)
+    none = model(LABELS, np.arange(0))
+    fixed, broken = fixed_and_broken(Predictions([], [mixed, none], LABELS))
+    assert list(fixed) == [*range(10, 30), *range(10)]
+    assert len(broken) == 0
+
+
+@pytest.mark.parametrize("verdicts", [(GOOD, BAD), (GOOD, model(LABELS, np.arange(27, 60)))])
+def test_a_page_fits_into_eighty_characters(
+    verdicts: tuple[np.ndarray, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_page(pair(*verdicts, **{"train.epochs": 30, "tiny.files.test_images.sha256": "0" * 64}))
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80
+    assert "…" not in output
+    assert re.search(r"^train\.epochs +20 +30$", output, re.MULTILINE)
+
+
+def test_values_are_shortened_only_if_that_tells_them_apart() -> None:
+    a, b = [1] * 40, [2] * 40
+    assert [len(text) <= 40 for text in shorten_values(a, b)] == [True, True]
+    assert shorten_values(a, [*a, 2]) == [json.dumps(a), json.dumps([*a, 2])]
+    assert shorten_values("0" * 64, "1" * 64) == ["0" * 64, "1" * 64]
+
+
+def groups(a: list[int], b: list[int], **params: object) -> Page:
+    """Groups of runs with so many errors each; the second one with other params."""
+    probabilities = [model(LABELS, np.arange(errors)) for errors in [*a, *b]]
+    runs = [revision(f"a{seed}", seed=seed) for seed in range(len(a))]
+    runs += [revision(f"b{seed}", seed=seed, **params) for seed in range(len(b))]
+    return compare_groups(Predictions(runs, probabilities, LABELS), len(a), "validation")
+
+
+def test_groups_speak_of_recipes() -> None:
+    page = groups([90, 93, 87], [30, 33, 27], **{"train.epochs": 30})
+    accuracy = page.data["metrics"][0]
+    assert page.answer[0].startswith("Recipe B is better than recipe A: mean accuracy 0.9700 -> ")
+    assert (accuracy["a"], accuracy["b"]) == (pytest.approx(0.97), pytest.approx(0.99))
+    assert accuracy["a_deviation"] == pytest.approx(0.001)
+    assert page.data["params"] == {"train.epochs": [20, 30]}
+    assert [run["seed"] for run in page.data["runs"]] == [0, 1, 2, 0, 1, 2]
+
+
+def test_groups_whose_seeds_spread_widely_are_no_evidence() -> None:
+    assert groups([90, 30, 60], [30, 63, 87], **{"train.epochs": 30}).verdict == SAME
+
+
+def test_groups_without_a_spread_cannot_be_tested() -> None:
+    page = groups([30, 30], [60, 60], **{"train.epochs": 30})
+    assert page.verdict == SAME
+    assert any("without a spread" in note for note in page.notes)
+    assert json.loads(as_json(page))["metrics"][0]["p"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train.epochs": 30}, "a0 and a1 differ in train.epochs: 20 and 30"),
+        ({"seed": 0}, "a seed of its own for each run, found [0, 0]"),
+    ],
+)
+def test_groups_of_a_mixture_are_refused(changes: dict[str, object], expected: str) -> None:
+    runs = [revision("a0"), revision("a1", **{"seed": 1} | changes)]
+    runs += [revision("b0"), revision("b1", seed=1)]
+    with pytest.raises(UserError, match=re.escape(expected)):
+        compare_groups(Predictions(runs, [GOOD] * 4, LABELS), 2, "validation")
+
+
+def test_groups_of_other_code_or_of_one_run_are_refused() -> None:
+    runs = [revision(name, seed=seed) for seed, name in enumerate(["a0", "a1", "b0", "b1"])]
+    edited = dataclasses.replace(runs[1], code={"stages/train.py": "1" * 32})
+    for listed, size, expected in [
+        ([runs[0], edited, *runs[2:]], 2, "differ in stages/train.py"),
+        (runs, 1, "found a0 alone"),
+        ([*runs[:3], dataclasses.replace(runs[3], made=runs[0].made)], 2, "they are one run"),
+        ([*runs[:2], runs[0], runs[2]], 2, "they are one run"),
+    ]:
+        with pytest.raises(UserError, match=expected):
+            compare_groups(Predictions(listed, [GOOD] * 4, LABELS), size, "validation")
+
+
+def test_markdown_has_whole_tables() -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", as_markdown(pair(GOOD, BAD, seed=1)), re.MULTILINE)
+    assert len(tables) == 3
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+# --- The command, in a project with real runs ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compared(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A commit, an experiment of it, an edited workspace: real runs. Tags of forged commits."""
+    folder = tmp_path_factory.mktemp("compared")
+    project = finished_project.copy(folder / "a clone")
+    project.dvc("remote", "add", "--quiet", "--default", "store", str(folder / "store"))
+    project.commit("A remote")
+    project.git("tag", "first")
+    forge(project, "longer-0", epochs=2, seed=0)
+    forge(project, "longer-1", epochs=2, seed=1)
+    forge(project, "elsewhere", split="stratified")
+    project.dvc("exp", "run", "--quiet", "--name", "plain-1", "-S", "seed=1", "train")
+    project.git("checkout", "--quiet", "--", ".")
+    project.dvc("checkout", "--quiet")
+    project.edit({"train.epochs": 3})
+    project.dvc("repro", "--quiet", "evaluate")
+    return project
+
+
+def forge(project: Project, tag: str, epochs: int = 1, seed: int = 0, split: str = "tail") -> None:
+    """A tagged commit with other params and made-up predictions: it costs no training."""
+    project.edit({"train.epochs": epochs, "seed": seed, "preprocess.split": split})
+    lock = project.read("dvc.lock")
+    for pattern, value in [
+        (r"epochs: \d+", f"epochs: {epochs}"),
+        (r"\bseed: \d+", f"seed: {seed}"),
+        (r"split: \w+", f"split: {split}"),
+    ]:
+        lock = re.sub(rf"^( +){pattern}$", rf"\1{value}", lock, flags=re.MULTILINE)
+    array = np.random.default_rng(seed).dirichlet([1, 1, 1], 12).astype(np.float32)
+    file = io.BytesIO()
+    np.save(file, array)
+    forged = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
+    cached = cache_file(project, "HEAD", PROBABILITIES).parents[1] / forged[:2] / forged[2:]
+    cached.parent.mkdir(exist_ok=True)
+    cached.write_bytes(file.getvalue())
+    md5s = {PROBABILITIES: forged}
+    if split != "tail":
+        md5s |= {f"data/processed/{array}_validation.npy": array * 32 for array in "xy"}
+    for path, md5 in md5s.items():
+        lock = lock.replace(md5_in_lock(project, "HEAD", path), md5)
+    (project.folder / "dvc.lock").write_text(lock, encoding="utf-8")
+    project.commit(tag)
+    project.git("tag", tag)
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+@pytest.fixture
+def own(compared: Project, tmp_path: Path) -> Project:
+    """The same, to change."""
+    return compared.copy(tmp_path / "a clone")
+
+
+def compare(project: Project, *arguments: str, code: int = 0) -> str:
+    output = project.run("python", "-m", "tools.compare", *arguments, code=code)
+    assert "Traceback" not in output
+    assert "Warning" not in output
+    return output
+
+
+def compare_json(project: Project, *arguments: str) -> Any:
+    return json.loads(compare(project, *arguments, "--json"))
+
+
+def md5_in_lock(project: Project, commit: str, path: str) -> str:
+    lock = yaml.safe_load(project.git("show", f"{commit}:dvc.lock"))
+    return {out["path"]: out["md5"] for s in lock["stages"].values() for out in s["outs"]}[path]
+
+
+def cache_file(project: Project, commit: str, path: str) -> Path:
+    md5 = md5_in_lock(project, commit, path)
+    return project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+
+
+def commit_of(project: Project, name: str) -> str:
+    return project.git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_head_against_workspace(compared: Project, split: str) -> None:
+    """The values are those of Git and of the workspace, the counts those of the arrays."""
+    page = compare_json(compared, "--split", split)
+    before = json.loads(compared.git("show", f"HEAD:reports/{split}.json"))
+    now = json.loads(compared.read(f"reports/{split}.json"))
+    assert page["params"] == {"train.epochs": [1, 3]}
+    for row in page["metrics"]:
+        if row["metric"] in now:
+            assert round(row["a"], 4) == before[row["metric"]]
+            assert round(row["b"], 4) == now[row["metric"]]
+    path = f"reports/probabilities_{split}.npy"
+    a, b = (np.load(cache_file(compared, "HEAD", path)), np.load(compared.folder / path))
+    labels = np.load(compared.folder / f"data/processed/y_{split}.npy")
+    a_right, b_right = (p.argmax(axis=1) == labels for p in (a, b))
+    assert page["images"] == len(labels)
+    assert page["fixed"] == (b_right & ~a_right).sum()
+    assert page["broken"] == (a_right & ~b_right).sum()
+    assert [row["class"] for row in page["classes"]] == CLASSES
+    assert any("choose by validation" in note for note in page["notes"]) == (split == "test")
+
+
+def test_tags_hashes_and_experiments(compared: Project) -> None:
+    page = compare_json(compared, "first", "plain-1")
+    assert page["params"] == {"seed": [0, 1]}
+    head = compared.git("rev-parse", "HEAD").strip()
+    assert page["a"] == {"name": "first", "commit": head}
+    assert page["b"]["commit"] == commit_of(compared, "plain-1")
+    by_hash = compare_json(compared, head[:8], page["b"]["commit"])
+    assert by_hash["metrics"] == page["metrics"]
+
+
+def test_the_same_predictions_are_called_that(compared: Project) -> None:
+    output = compare(compared, "HEAD", "first")
+    assert "the same, bit for bit" in output
+    assert "Scores" not in output
+
+
+def test_groups_by_pattern(compared: Project) -> None:
+    output = compare(compared, "--group", "HEAD", "plain-*", "--group", "longer-0", "longer-1")
+    assert re.search(r"^train\.epochs +1 +2$", output, re.MULTILINE)
+    assert re.search(r"^plain-1 +A +1 ", output, re.MULTILINE)
+    assert "standard deviation" in output
+    mixed = compare(
+        compared, "--group", "longer-0", "plain-1", "--group", "HEAD", "longer-1", code=1
+    )
+    assert "longer-0 and plain-1 differ in train.epochs: 2 and 1" in mixed
+    nothing = compare(compared, "--group", "none-*", "--group", "HEAD", "plain-1", code=1)
+    assert "none-*: expected experiments of such names" in nothing
+
+
+def test_other_images_are_refused(compared: Project) -> None:
+    output = compare(compared, "HEAD", "elsewhere", code=1)
+    assert "on the same validation images" in output
+    for commit in ("HEAD", "elsewhere"):
+        for array in ("x", "y"):
+            path = f"data/processed/{array}_validation.npy"
+            assert md5_in_lock(compared, commit, path) in output
+    assert "agree in preprocess.split" in output
+
+
+def test_validation_images_that_were_trained_on_judge_nothing(own: Project) -> None:
+    own.edit({"train.refit": True})
+    own.dvc("repro")
+    output = own.run("python", "-m", "tools.compare", code=1)
+    assert "compare: workspace: expected validation images that were held out" in output
+    assert "train.refit: true" in output
+    own.run("python", "-m", "tools.compare", "--split", "test")
+
+
+def test_an_unknown_name(compared: Project) -> None:
+    output = compare(compared, "nope", code=1)
+    assert "nope: expected a Git revision" in output
+    assert "The experiments here: plain-1." in output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--group a b", "expected --group exactly twice"),
+        ("--group a b --group c d --figure f.png", "expected --group exactly twice"),
+        ("x --group a b --group c d", "expected --group exactly twice"),
+        ("--figure figure.pdf", "expected a name that ends with .png, found figure.pdf"),
+        ("--md --json", "not allowed with"),
+    ],
+)
+def test_wrong_usage(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        arguments(words.split())
+    assert expected in capsys.readouterr().err
+
+
+def test_the_figure(own: Project) -> None:
+    markdown = compare(own, "--md", "--figure", "new/figure.png")
+    assert "![Images fixed and broken](new/figure.png)" in markdown
+    content = (own.folder / "new/figure.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(content[i : i + 4]) for i in (16, 20))
+    assert width > height > 400
+    assert [file.name for file in (own.folder / "new").iterdir()] == ["figure.png"]
+
+
+def test_an_edited_workspace_needs_a_repro(own: Project) -> None:
+    own.edit({"train.epochs": 4})
+    output = compare(own, code=1)
+    assert "older than these edits: train.epochs. `dvc repro`" in output
+    own.edit({"train.epochs": 3, "plots.resolution": 50})
+    compare(own)  # nothing that the predictions depend on
+    (own.folder / "stages/train.py").write_text("# edited\n", encoding="utf-8")
+    assert "these edits: stages/train.py" in compare(own, code=1)
+
+
+def test_other_images_than_those_predicted_on_need_a_repro(own: Project) -> None:
+    own.edit({"preprocess.split": "stratified"})
+    own.dvc("repro", "--quiet", "preprocess")
+    assert "data/processed/x_validation.npy" in compare(own, code=1)
+
+
+def test_outputs_that_are_not_those_of_the_lock(own: Project) -> None:
+    path = own.folder / PROBABILITIES
+    array = np.load(path)
+    path.unlink()
+    assert f"{PROBABILITIES}: missing. `dvc pull {PROBABILITIES}`" in compare(own, code=1)
+    np.save(path, array[::-1])
+    output = compare(own, code=1)
+    assert f"workspace: {PROBABILITIES}: expected MD5" in output
+    assert "`dvc repro`" in output
+
+
+def test_a_commit_older_than_its_params_is_marked(own: Project) -> None:
+    own.edit({"train.epochs": 9})
+    own.git("commit", "--quiet", "--message", "Params without their results", "params.yaml")
+    own.edit({"train.epochs": 3})
+    page = compare_json(own)
+    assert any("results are older than train.epochs" in note for note in page["notes"])
+    assert page["params"] == {"train.epochs": [1, 3]}
+
+
+def test_a_commit_without_results(own: Project) -> None:
+    output = compare(own, "first~2", code=1)
+    assert f"first~2: expected {PROBABILITIES} in dvc.lock, found none" in output
+
+
+@pytest.mark.parametrize("damage", ["<<<<<<< HEAD\n", "date: 2001-99-99\n"])
+def test_a_damaged_lock(own: Project, damage: str) -> None:
+    with (own.folder / "dvc.lock").open("a", encoding="utf-8") as file:
+        file.write(damage)
+    assert "workspace: dvc.lock is not readable as YAML" in compare(own, code=1)
+
+
+def test_the_named_command_brings_missing_predictions(own: Project, tmp_path: Path) -> None:
+    """Of a commit, an experiment, and a commit whose own config names no remote."""
+    own.git("init", "--quiet", "--bare", str(tmp_path / "bare.git"))
+    own.git("remote", "add", "upstream", str(tmp_path / "bare.git"))
+    own.git("push", "--quiet", "upstream", "main")
+    own.dvc("push", "--all-commits", PROBABILITIES, "data/processed/y_validation.npy")
+    own.dvc("exp", "push", "upstream", "plain-1")
+    for name, command in [
+        ("HEAD", f"dvc pull --all-commits {PROBABILITIES}"),
+        ("plain-1", "dvc exp pull upstream plain-1"),
+    ]:
+        cache_file(own, commit_of(own, name) or name, PROBABILITIES).unlink()
+        output = compare(own, "HEAD", "plain-1", code=1)
+        assert f"{PROBABILITIES}: not in DVC's cache. `{command}` fetches" in output
+        own.run(*shlex.split(command))
+        compare(own, "HEAD", "plain-1")
+
+
+def test_missing_predictions_of_a_commit_without_a_remote(own: Project, tmp_path: Path) -> None:
+    own.git("checkout", "--quiet", "--force", "first~1")
+    own.dvc("checkout", "--quiet", "--force")
+    own.dvc("remote", "add", "--quiet", "--local", "--default", "mine", str(tmp_path / "mine"))
+    own.dvc("push", PROBABILITIES)
+    cache_file(own, "first~1", PROBABILITIES).unlink()
+    output = compare(own, "first~1", code=1)
+    command = re.search(r"`(git checkout \w+ && dvc pull .+ && git checkout -)`", output)
+    assert command
+    own.git("checkout", "--quiet", "longer-0")
+    own.run("sh", "-c", command[1])
+    compare(own, "first~1", "longer-0")
+    assert own.git("rev-parse", "HEAD") == own.git("rev-parse", "longer-0")
+
+
+def test_a_damaged_cache_is_noticed(own: Project) -> None:
+    file = cache_file(own, "HEAD", PROBABILITIES)
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    output = compare(own, code=1)
+    assert "expected MD5" in output
+    assert f"Delete {file.relative_to(own.folder)}" in output
+
+
+def test_a_cache_elsewhere(own: Project, tmp_path: Path) -> None:
+    (own.folder / ".dvc/cache").rename(tmp_path / "shared")
+    own.dvc("cache", "dir", "--local", str(tmp_path / "shared"))
+    compare(own)
+
+
+def test_it_is_quick_and_imports_only_what_it_needs(compared: Project) -> None:
+    """Time of the processors, Git's included: how busy the machine is does not matter."""
+    code = (
+        "import runpy, sys; sys.argv = ['compare', '--json'];"
+        "runpy.run_module('tools.compare', run_name='__main__');"
+        "print('imported:', *sys.modules, file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        ["python", "-c", code], cwd=compared.folder, env=compared.environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    imported = set(done.stderr.partition("imported: ")[2].split())
+    assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "sklearn", "pandas"}
+    assert "tools.compare_pair" in imported
+    assert used < SECONDS

@@ -1,0 +1,39 @@
+"""The scores that compare looks at, each as a function of means over images.
+
+What a score needs of an image stands in columns, so that drawing images anew is a weighted mean
+of columns and nothing is scored again. The columns are those of the stages, so the values are the
+stages' own, unrounded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.evaluate.calibration import calibration_error_of, confidence_gaps
+from stages.evaluate.class_scores import class_columns, macro_f1_of
+from stages.shared.scores import Floats, Labels, Probabilities, cross_entropy, is_hit
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`columns` of probabilities (images, classes) and labels (images,); `value` of their means."""
+
+    name: str
+    higher_is_better: bool
+    columns: Callable[[Probabilities, Labels], Floats]
+    value: Callable[[Floats], Floats]
+
+
+def only_column(means: Floats) -> Floats:
+    """The value of a metric that is the mean of its one column."""
+    column: Floats = means[..., 0]
+    return column
+
+
+METRICS = [
+    Metric("accuracy", True, lambda p, y: is_hit(p, y)[:, None].astype(np.float64), only_column),
+    Metric("loss", False, lambda p, y: cross_entropy(p, y)[:, None], only_column),
+    Metric("macro_f1", True, class_columns, macro_f1_of),
+    Metric("calibration_error", False, confidence_gaps, calibration_error_of),
+]

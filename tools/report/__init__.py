@@ -1,0 +1,1 @@
+"""python -m tools.report: what a change does, or a model card, as Markdown."""

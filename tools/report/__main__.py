@@ -1,0 +1,121 @@
+"""python -m tools.report [A]: the workspace against revision A (default HEAD), for a review.
+
+Writes report.md with its pictures beside it into --folder: what differs in params and metrics,
+the verdict of tools.compare, the figures. With --card, model_card.md about the workspace's model.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stages.run.failures import failures_in_one_line
+from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
+from tools.compare.figure import write_changes
+from tools.compare.page import as_markdown
+from tools.compare.pair import compare_pair
+from tools.report.model_card import write_card
+from tools.shared.command_line import make_parser
+from tools.shared.outputs import damaged_files, read_outputs
+from tools.shared.paths import FIGURES, LAYERS, REPORTS
+from tools.shared.predictions import is_held_out, read_predictions
+from tools.shared.revisions import read_revision
+
+REFITTED = (
+    "Trained on the validation images as well (`train.refit: true`), so it is scored on the test "
+    "images: this quotes a choice made before and cannot decide one."
+)
+SHOWN_FIGURES = ("training_curves", "confusion_matrix", "confused_pairs", "wrong_predictions")
+
+
+def main() -> None:
+    asked = parse_arguments(sys.argv[1:])
+    with failures_in_one_line("report"):
+        made = read_current_results()
+        if asked.card:
+            path = write_with_figures(asked.folder, "model_card.md", write_card(made))
+        else:
+            text = write_review(asked.a, asked.folder)
+            path = write_with_figures(asked.folder, "report.md", text)
+        print(f"wrote {path}")
+
+
+def write_review(revision: str, folder: Path) -> str:
+    """The workspace against `revision` as Markdown; compare's figure goes into `folder`.
+
+    By the validation images, or by the test images if one of them was trained on the others.
+    """
+    sides = [revision, "workspace"]
+    split = "validation" if is_held_out(sides) else "test"
+    predictions = read_predictions(sides, split)
+    page = compare_pair(predictions, split)
+    write_changes(predictions, split, folder / "changes.png")
+    page.figure = "changes.png"
+    parts = [
+        f"# The workspace against {revision}",
+        *([REFITTED] if split == "test" else []),
+        as_markdown(page),
+        "## Parameters",
+        dvc_diff("params", revision),
+        "## Metrics",
+        dvc_diff("metrics", revision),
+        "## Figures of the workspace",
+        list_figures(),
+    ]
+    return "\n\n".join(parts)
+
+
+def dvc_diff(what: str, revision: str) -> str:
+    """DVC's table of the params or metrics that differ; of none it prints the heading alone."""
+    heading, marks, *rows = run_dvc(what, "diff", "--md", revision).splitlines()
+    return "\n".join([heading, marks, *rows]) if rows else "None differs."
+
+
+def run_dvc(*arguments: str) -> str:
+    """What a dvc command prints. Raises UserError with its complaint if it fails."""
+    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"dvc {' '.join(arguments)} failed: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def list_figures() -> str:
+    return "\n\n".join(f"![{name.replace('_', ' ')}]({name}.png)" for name in SHOWN_FIGURES)
+
+
+def read_current_results() -> dict[str, str]:
+    """MD5 by path of what the workspace's figures show and were made from.
+
+    Raises UserError if dvc.lock is older than an edit, or the files to be shown are not its own.
+    """
+    made = read_revision("workspace", str(FIGURES)).made
+    for output in read_outputs():
+        if output.path == LAYERS or output.path.is_relative_to(REPORTS):
+            for problem in damaged_files(output.path, output.md5, output.stage):
+                raise UserError(problem)
+    return made
+
+
+def write_with_figures(folder: Path, name: str, text: str) -> Path:
+    """The text and the figures that it shows into `folder`; the text's path."""
+    for shown in (figure for figure in SHOWN_FIGURES if f"({figure}.png)" in text):
+        source = FIGURES / f"{shown}.png"
+        with source.open("rb") as figure, atomic_write(folder / source.name) as target:
+            shutil.copyfileobj(figure, target)
+    with atomic_write(folder / name) as file:
+        file.write(f"{text}\n".encode())
+    return folder / name
+
+
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    parser = make_parser("tools.report", __doc__)
+    parser.add_argument("a", nargs="?", metavar="A", default="HEAD", help="default: HEAD")
+    parser.add_argument("--card", action="store_true", help="write the model card instead")
+    parser.add_argument("--folder", type=Path, default=Path("report"), help="default: report")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The model card: what someone who is handed the model has to know, from the workspace's files."""
+
+from typing import Any
+
+from stages.plots.reports import read_json
+from stages.run.keys import flatten
+from stages.run.params import PARAMS, Dataset, read_sections
+from stages.run.yaml_files import read_yaml
+from tools.shared.paths import CONFUSION, LAYERS, METRICS, MODEL, PROCESSED
+
+MOST_PAIRS = 5  # of confused classes
+
+
+def write_card(made: dict[str, str]) -> str:
+    """The card as Markdown; `made` has the MD5 by path of the workspace's results."""
+    sections = read_sections()
+    dataset: Dataset = sections["dataset"]
+    test, validation = read_json(METRICS["test"]), read_json(METRICS["validation"])
+    layers = LAYERS.read_text(encoding="utf-8").strip()
+    parts = [
+        f"# Model card: {sections['model'].name} for {dataset.title}",
+        (
+            f"`{MODEL}`, MD5 `{made[str(MODEL)]}`. It takes grey images as uint8 (count, height, "
+            "width) and gives a probability for each class; plain Keras opens it: "
+            "`keras.saving.load_model`."
+        ),
+        "## Results",
+        format_results(test, validation),
+        "## Most confused",
+        format_confused(read_json(CONFUSION)),
+        "![Confusion matrix](confusion_matrix.png)",
+        "## Data",
+        format_data(dataset, made),
+        "## Network and values",
+        f"```\n{layers}\n```",
+        format_values(),
+        "## Known limits",
+        format_limits(dataset, test),
+        "## How to make it again",
+        (
+            "Check out the commit of this card and run `make`: the CPU being of the same type, the "
+            f"bytes are the same. `dvc pull {MODEL}` brings the file itself, where a remote is set."
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def format_results(test: dict[str, Any], validation: dict[str, Any]) -> str:
+    interval = f"{test['accuracy_low']} to {test['accuracy_high']} (95 %, Wilson)"
+    rows = [
+        ("accuracy", "accuracy", interval),
+        ("accuracy without suspect labels", "accuracy_trusted", ""),
+        ("wrongly classified", "error_count", "images"),
+        ("cross-entropy loss", "loss", "nats"),
+        ("macro F1 score", "macro_f1", ""),
+        ("expected calibration error", "calibration_error", "15 bins"),
+    ]
+    lines = [f"| {words} | {test[name]} | {note} |" for words, name, note in rows]
+    heading = ["| test images | value | |", "|:--|--:|:--|"]
+    return "\n".join([*heading, *lines, "", describe_validation(validation)])
+
+
+def describe_validation(validation: dict[str, Any]) -> str:
+    if "accuracy" not in validation:
+        return "The validation images were trained on as well (train.refit): they have no score."
+    return (
+        f"On the validation images, which decide between models: accuracy "
+        f"{validation['accuracy']}, loss {validation['loss']}."
+    )
+
+
+def format_confused(rows: list[dict[str, Any]]) -> str:
+    """The pairs of classes confused most often on the test images."""
+    wrong = [row for row in rows if row["actual"] != row["predicted"] and row["count"]]
+    most = sorted(wrong, key=lambda row: -row["count"])[:MOST_PAIRS]
+    pairs = [f"- {row['actual']} as {row['predicted']}: {row['count']} times" for row in most]
+    return "\n".join(pairs) or "Every test image was rightly classified."
+
+
+def format_data(dataset: Dataset, made: dict[str, str]) -> str:
+    files = [
+        f"| {file.name} | {file.size:,} | `{file.sha256}` |"
+        for file in vars(dataset.files).values()
+    ]
+    arrays = [f"`{path}` {md5}" for path, md5 in made.items() if path.startswith(f"{PROCESSED}/")]
+    return "\n".join(
+        [
+            f"{dataset.title}. Licence: {dataset.licence}. {dataset.citation}",
+            "",
+            "| file | bytes | SHA-256 |",
+            "|:--|--:|:--|",
+            *files,
+            "",
+            "Made from them (MD5): " + ", ".join(arrays) + ".",
+        ]
+    )
+
+
+def format_values() -> str:
+    """The values of params.yaml that made the model; of the networks only the chosen one's."""
+    values: Any = read_yaml(PARAMS)
+    network = f"model.{values['model']['name']}"
+    keys = flatten("", {name: values[name] for name in ("seed", "preprocess", "train", "model")})
+    chosen = {k: v for k, v in keys.items() if not k.startswith("model.") or k.startswith(network)}
+    rows = [f"| {key} | {value} |" for key, value in chosen.items()]
+    return "\n".join(["| value | |", "|:--|:--|", *rows])
+
+
+def format_limits(dataset: Dataset, test: dict[str, Any]) -> str:
+    classes = ", ".join(dataset.classes)
+    off = f"{test['calibration_error']:.1%}"
+    return f"""\
+- It gives one of its {len(dataset.classes)} classes ({classes}) to any image, even to one that
+  shows something else.
+- Images have to look like those of {dataset.title}: same size, centring and contrast. It was not
+  tried on others.
+- {len(dataset.suspect_test_labels)} test labels are suspected to be wrong.
+- Its probabilities are off by {off} on average (calibration error): look at that before you choose
+  a threshold.
+- The scores are those of one training; another seed gives others."""

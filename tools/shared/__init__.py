@@ -1,0 +1,1 @@
+"""What several commands use: paths, revisions, predictions, hashes of outputs."""

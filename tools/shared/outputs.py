@@ -1,0 +1,62 @@
+"""The stages' outputs, by dvc.yaml and dvc.lock, and what is wrong with them in the workspace."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.run.yaml_files import read_yaml
+from stages.shared.errors import UserError
+from tools.shared.cache import cache_path, md5_of_file
+from tools.shared.paths import LOCK, PIPELINE
+
+
+class Output(NamedTuple):
+    """What a stage makes, by dvc.yaml and dvc.lock; a folder's MD5 ends in .dir."""
+
+    stage: str
+    path: Path
+    md5: str
+    in_cache: bool  # DVC's; else it is kept in Git
+
+
+def read_outputs() -> list[Output]:
+    """The outputs of every stage. Raises UserError if dvc.lock does not name them all."""
+    try:
+        pipeline: Any = read_yaml(PIPELINE)
+        lock: Any = read_yaml(LOCK)
+        return [
+            Output(
+                name,
+                Path(out["path"]),
+                str(out["md5"]),
+                out["path"] not in list_outside_cache(stage),
+            )
+            for name, stage in pipeline["stages"].items()
+            for out in lock["stages"][name]["outs"]
+        ]
+    except (UserError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{LOCK} is missing, damaged or incomplete ({error}): `git checkout -- {LOCK}` brings "
+            "back the last commit's, `dvc repro` the rest"
+        ) from None
+
+
+def list_outside_cache(stage: dict[str, Any]) -> set[str]:
+    """The outputs of a stage of dvc.yaml that it keeps in Git (cache: false)."""
+    entries = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
+    options = [entry.items() for entry in entries if isinstance(entry, dict)]
+    return {path for pairs in options for path, option in pairs if option.get("cache") is False}
+
+
+def damaged_files(path: Path, md5: str, stage: str) -> Iterator[str]:
+    """What is wrong with an output in the workspace; of a folder, with each file."""
+    if md5.endswith(".dir"):
+        listing = cache_path(md5)
+        if listing.is_file() and md5_of_file(listing) == md5.removesuffix(".dir"):
+            for entry in json.loads(listing.read_text(encoding="utf-8")):
+                yield from damaged_files(path / entry["relpath"], entry["md5"], stage)
+    elif not path.is_file():
+        yield f"{path}: missing from the workspace: `dvc checkout`, or `dvc repro {stage}`"
+    elif md5_of_file(path) != md5:
+        yield f"{path}: not what {LOCK} says: `dvc checkout --force {path}`, or `dvc repro {stage}`"

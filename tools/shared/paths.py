@@ -1,0 +1,22 @@
+"""Where tools find what the stages make: dvc.yaml tells the stages, this module tells the tools."""
+
+from pathlib import Path
+
+LOCK = Path("dvc.lock")
+PIPELINE = Path("dvc.yaml")
+RECIPES = Path("recipes.yaml")
+REQUIREMENTS = Path("requirements/pipeline.txt")
+STAGES = Path("stages")
+
+MODEL = Path("models/model.keras")
+LAYERS = Path("models/layers.txt")
+
+REPORTS = Path("reports")
+FIGURES = REPORTS / "figures"
+CONFUSION = REPORTS / "confusion.json"
+METRICS = {split: REPORTS / f"{split}.json" for split in ("validation", "test")}
+PROBABILITIES = {split: REPORTS / f"probabilities_{split}.npy" for split in METRICS}
+
+PROCESSED = Path("data/processed")
+IMAGES = {split: PROCESSED / f"x_{split}.npy" for split in METRICS}
+LABELS = {split: PROCESSED / f"y_{split}.npy" for split in METRICS}
