@@ -1,17 +1,18 @@
 # make        set up once, run the pipeline, show the scores
 # make quick  lint, types and unit tests, within a minute
 # make test   lint, types and every test
+# make dev    add what those two need, without running them
 # make team   add what S3 and SSH remotes need (docs/team.md)
 # make sweeps add what `python -m sweeps` needs (docs/scale.md)
 # make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
-# make lock   resolve pyproject.toml into requirements/
+# make lock   resolve pyproject.toml into requirements/; UPGRADE='numpy scipy' moves those two
 
 SHELL := /bin/bash
 PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: reproduce quick test team sweeps bench setup lock
+.PHONY: reproduce quick test dev team sweeps bench setup lock
 .NOTPARALLEL:  # `setup` needs what the target before it installs
 
 reproduce: .venv/installed setup
@@ -19,6 +20,8 @@ reproduce: .venv/installed setup
 	@dvc repro
 	@echo; dvc metrics show
 	@echo; echo "Plots: 'source .venv/bin/activate', then 'dvc plots show --open'; figures: reports/figures/"
+
+dev: .venv/installed-dev setup
 
 team: .venv/installed-team setup
 
@@ -60,7 +63,8 @@ setup:
 	@python -m pip install --quiet -r $<
 	@touch $@
 
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-header $(UPGRADE:%=--upgrade-package %)
 
 lock: .venv/installed-dev
 	$(LOCK) pyproject.toml -o requirements/pipeline.txt

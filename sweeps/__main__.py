@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.run.environment import recorded_environment
 from stages.run.failures import failures_in_one_line
 from stages.run.inputs import Inputs, fingerprint, read_files, read_inputs, refuse_changes
 from stages.run.keys import flatten
@@ -52,7 +53,7 @@ def run_sweep() -> None:
     sweep, start = read_sweep()
     refuse_stale_arrays()
     inputs = read_sweep_inputs()
-    name = fingerprint(inputs)
+    name = fingerprint(inputs, recorded_environment())
     if is_done(name):
         print(f"Nothing to do: {RESULTS}/ has the results of these inputs")
         return
@@ -82,7 +83,9 @@ def run_sweep() -> None:
 def refuse_stale_arrays() -> None:
     """Raise UserError unless fetch and preprocess are current, by `dvc status`."""
     command = ["dvc", "status", "--json", "--with-deps", "preprocess"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise UserError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     if stale := json.loads(done.stdout):

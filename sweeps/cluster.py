@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
 from pyarrow.fs import FileSystem
@@ -21,17 +22,45 @@ from stages.shared.errors import UserError
 from sweeps.space import Sweep
 
 GIB = 2**30
+SECONDS_TO_CONNECT = 5
+# Each worker's output stays in the log folder of Ray.
+QUIET = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @contextmanager
 def connect_ray(threads: int, project: Path | None = None) -> Iterator[None]:
     """Ray, started on this machine or joined at RAY_ADDRESS; workers with that many threads.
 
-    Workers get the code, or the whole folder `project` as the one that they work in.
+    Workers get the code, or the whole folder `project` as the one that they work in. Raises
+    UserError if Ray does not start, or the cluster cannot be reached.
     """
+    address = os.environ.get("RAY_ADDRESS")
+    workers = describe_workers(threads, project)
+    try:
+        if address:
+            join_cluster(address, workers)
+        else:
+            start_ray(workers)
+    except (OSError, ValueError, RuntimeError, AuthenticationError) as error:
+        raise UserError(
+            f"expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token in ~/.ray/auth_token;"
+            f" found RAY_ADDRESS={address}: {error}"
+            if address
+            else f"Ray did not start on this machine: {error}"
+        ) from None
+    # A trial's error is a line of progress.py and a row of trials.csv; Ray need not say it again.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def describe_workers(threads: int, project: Path | None) -> dict[str, Any]:
+    """Ray's runtime environment: code, left-out folders, environment variables."""
     count = str(threads)
     code = [str(Path(folder).absolute()) for folder in ("stages", "sweeps")]
-    workers = {
+    return {
         **({"working_dir": str(project)} if project else {"py_modules": code}),
         "excludes": ["__pycache__", ".git"],
         "env_vars": {
@@ -42,32 +71,18 @@ def connect_ray(threads: int, project: Path | None = None) -> Iterator[None]:
             "TF_NUM_INTEROP_THREADS": count,
         },
     }
-    address = os.environ.get("RAY_ADDRESS")
-    here = {"num_cpus": count_cores(), "include_dashboard": False}
-    try:
-        if address:
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=5).close()  # Ray tries for minutes
-        ray.init(
-            address=address or "local",
-            runtime_env=workers,
-            log_to_driver=False,  # each worker's output stays in Ray's own log folder
-            logging_level="ERROR",
-            **({} if address else here),
-        )
-    except (OSError, ValueError, RuntimeError, AuthenticationError) as error:
-        raise UserError(
-            f"expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token in ~/.ray/auth_token;"
-            f" found RAY_ADDRESS={address}: {error}"
-            if address
-            else f"Ray did not start on this machine: {error}"
-        ) from None
-    # A trial's error is a line of progress.py and a row of trials.csv, not a traceback, too.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+
+
+def join_cluster(address: str, workers: dict[str, Any]) -> None:
+    host, _, port = address.rpartition(":")
+    # Ray would try for minutes.
+    socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
+    ray.init(address=address, runtime_env=workers, **QUIET)
+
+
+def start_ray(workers: dict[str, Any]) -> None:
+    cores = count_cores()
+    ray.init(address="local", runtime_env=workers, num_cpus=cores, include_dashboard=False, **QUIET)
 
 
 def count_cores() -> int:

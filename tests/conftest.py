@@ -1,20 +1,26 @@
 """A tiny data set, and the project itself in a temporary folder to run it in."""
 
+import contextlib
 import gzip
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from stages.run.params import Augmentation, Cnn, Mlp, Model, Train
+from stages.run.keys import as_attributes
+from stages.run.params import Augmentation, Model, Train
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ["left", "middle", "right"]
@@ -25,43 +31,63 @@ needs_ray = pytest.mark.skipif(
     reason="Ray is not installed: `make sweeps`",
 )
 
-TINY_PARAMS = {
-    "dataset": "tiny",
-    "train.epochs": 1,
-    "train.batch_size": 16,
-    "model.mlp.units": [8, 4],
-    "model.cnn.filters": [4, 8],
-    "model.cnn.kernels": [3, 3],
-    "model.cnn.strides": [1, 2],
-    "plots.resolution": 40,
-}
+# The recipe that names every value; unlike params.yaml, which users edit, it stays.
+ARTICLE = yaml.safe_load((ROOT / "recipes.yaml").read_text(encoding="utf-8"))["article"]
+NETWORKS = [name for name in ARTICLE["model"] if name != "name"]
 
 NO_AUGMENTATION = {
     "rotation": 0, "translation": 0, "zoom": 0.0, "shear": 0.0, "elastic": 0.0, "flip": False,
 }  # fmt: skip
 
 
-def augmentation(**options: object) -> Augmentation:
-    return Augmentation(**(NO_AUGMENTATION | options))
+def make_section(kind: type[BaseModel], **values: object) -> Any:
+    """A section as a stage gets it: checked, then plain attributes."""
+    return as_attributes(kind(**values).model_dump())
 
 
-def training(**options: object) -> Train:
-    """The section train as shipped, but short; with these options."""
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train"]
-    return Train(**(shipped | {"epochs": 3, "batch_size": 16, "learning_rate": 0.01} | options))
+def augmentation(**options: object) -> Any:
+    return make_section(Augmentation, **(NO_AUGMENTATION | options))
 
 
-def tiny_model(name: str, **block: object) -> Model:
-    """The section model with small networks; `block` changes the chosen one's."""
-    blocks = {
-        "mlp": {"units": [16, 8], "dropout": [0.2, 0.0], "batch_normalization": False},
-        "cnn": {
-            "filters": [4, 8], "kernels": [3, 3], "strides": [1, 2],
-            "dropout": 0.2, "batch_normalization": True,
-        },
-    }  # fmt: skip
-    blocks[name] |= block
-    return Model(name=name, mlp=Mlp(**blocks["mlp"]), cnn=Cnn(**blocks["cnn"]))
+def training(**options: Any) -> Any:
+    """The section train of the article's recipe, but short; with these options."""
+    short = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+    drawn = {"augmentation": NO_AUGMENTATION | options.get("augmentation", {})}
+    return make_section(Train, **(ARTICLE["train"] | short | options | drawn))
+
+
+def shrink(value: Any) -> Any:
+    """Two values of a list, at most; a few units or filters for many."""
+    if isinstance(value, list):
+        return [shrink(each) for each in value[:2]]
+    return max(value // 64, 4) if isinstance(value, int) and value > 8 else value
+
+
+def tiny_block(name: str, **changes: object) -> dict[str, object]:
+    """The network's block of the article's recipe with two small layers; with these changes."""
+    unequal = {"filters": [4, 8], "strides": [1, 2]} if name == "cnn" else {}
+    block = {key: shrink(value) for key, value in ARTICLE["model"][name].items()}
+    return block | unequal | changes
+
+
+def normalization(name: str, on: bool = True) -> dict[str, object]:
+    """The change that turns batch normalisation on or off, in networks that know it."""
+    return {key: on for key in ARTICLE["model"][name] if key == "batch_normalization"}
+
+
+def tiny_model(name: str, **changes: object) -> Any:
+    """The section model with small networks; `changes` are those of the chosen one's block."""
+    blocks = {each: tiny_block(each) for each in NETWORKS} | {name: tiny_block(name, **changes)}
+    return make_section(Model, name=name, **blocks)
+
+
+TINY_PARAMS = {
+    "dataset": "tiny",
+    "train.epochs": 1,
+    "train.batch_size": 16,
+    "plots.resolution": 40,
+    **{f"model.{name}": tiny_block(name) for name in NETWORKS},
+}
 
 
 def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +176,30 @@ class Project:
                 f"{' '.join(command)} ended with {done.returncode}:\n{output}"
             )
         return output if errors else done.stdout
+
+    def call(self, module: str, *words: str, code: int = 0) -> str:
+        """`python -m MODULE WORDS` as `run` does it, but in this process, which is quicker."""
+        output = io.StringIO()
+        found: object = 0
+        is_package = importlib.util.find_spec(module).submodule_search_locations is not None
+        main = importlib.import_module(f"{module}.__main__" if is_package else module).main
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.object(sys, "argv", [module, *words]),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            try:
+                main()
+            except SystemExit as ended:
+                found = ended.code or 0
+                if isinstance(found, str):
+                    print(found)
+                    found = 1
+        text = output.getvalue()
+        assert found == code, f"{module} {' '.join(words)} ended with {found}:\n{text}"
+        return text
 
     def dvc(
         self, *arguments: str, code: int | None = 0, cwd: str = ".", errors: bool = True
@@ -273,3 +323,12 @@ def seen(request: pytest.FixtureRequest) -> str:
     """What the test's row in docs/reliability.md says that the user sees."""
     text: str = request.node.get_closest_marker("fault").kwargs["seen"]
     return text
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that runs a whole project or lies in tests/project."""
+    for item in items:
+        runs_project = "fresh_project" in getattr(item, "fixturenames", ())
+        if runs_project or ROOT / "tests/project" in item.path.parents:
+            item.add_marker("project")

@@ -132,7 +132,7 @@ class Collector:
 def collected() -> list[Fault]:
     """The rows of all tests."""
     collector = Collector()
-    modules = sorted(map(str, (ROOT / "tests").glob("test_faults_*.py")))
+    modules = sorted(map(str, (ROOT / "tests/project").glob("test_faults_*.py")))
     code = pytest.main(["--collect-only", "-qqq", "--no-summary", *modules], [collector])
     if code != pytest.ExitCode.OK:
         sys.exit(int(code))

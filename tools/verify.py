@@ -59,11 +59,14 @@ def broken_rwlock() -> Iterator[str]:
 
 def stray_code() -> Iterator[str]:
     """Python files in a stage's folder that its main does not reach, but that make it stale."""
-    for stage, path in stray_modules():
-        yield (
-            f"{path}: no import of {stage} reaches it, yet it makes the stage run again and its "
-            f"hash goes into {LOCK}: move it out of the folder"
-        )
+    try:
+        for stage, path in stray_modules():
+            yield (
+                f"{path}: no import of {stage} reaches it, yet it makes the stage run again and "
+                f"its hash goes into {LOCK}: move it out of the folder"
+            )
+    except UserError as error:
+        yield str(error)
 
 
 def damaged_outputs() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The networks of stages/architectures.py in PyTorch, from the same blocks of params.yaml."""
+"""The networks of stages/train/architectures.py in PyTorch, from the same blocks of params.yaml."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
 """The fully connected network in scikit-learn: a peer that the training is measured against.
 
 python -m benchmarks.peers.sklearn_mlp: reads params.yaml and data/processed. The same layers,
-batches, epochs and Adam. It differs in what MLPClassifier does not have: no dropout, no validation (so it
-does less an epoch than the others), and pixels scaled to float32 once, as its users do.
+batches, epochs and Adam. It differs in what MLPClassifier does not have: no dropout, no validation
+(so it does less an epoch than the others), and pixels scaled to float32 once, as its users do.
 """
 
 from pathlib import Path

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeps.__main__ import SETTINGS
+from sweeps.ray_settings import SETTINGS
 
 os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
 

@@ -28,7 +28,7 @@ class Clone:
     environment: dict[str, str]
 
     def run(self, *command: str) -> measure.Run:
-        return measure.run(command, self.folder, self.environment)
+        return measure.run_process(command, self.folder, self.environment)
 
     def stage(self, name: str) -> measure.Run:
         """A stage's process by itself, as DVC starts it."""

@@ -26,7 +26,7 @@ import numpy as np
 from stages.run.params import PARAMS
 from stages.run.yaml_files import read_yaml
 from stages.shared.arrays import read_array
-from sweeps.__main__ import SETTINGS
+from sweeps.ray_settings import SETTINGS
 from sweeps.results import Trial
 from sweeps.space import Dimension, Scheduler, Sweep
 

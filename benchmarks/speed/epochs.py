@@ -70,7 +70,8 @@ def refuse_other_networks(place: Clone, runs: list[Run]) -> None:
         if int(found) != report["parameters"]:
             raise ValueError(
                 f"expected the same network in PyTorch, with {report['parameters']} parameters; "
-                f"found {found}: compare benchmarks/pytorch_networks.py, stages/architectures.py"
+                f"found {found}: compare benchmarks/peers/pytorch_networks.py, "
+                "stages/train/architectures.py"
             )
 
 

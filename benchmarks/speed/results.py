@@ -1,4 +1,4 @@
-"""benchmarks/speed.csv and its table: what was measured, beside the limits it is held to."""
+"""benchmarks/speed/speed.csv and its table: what was measured, beside the limits it is held to."""
 
 import csv
 import statistics

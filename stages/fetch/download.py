@@ -73,9 +73,9 @@ def download_missing(
     if missing:
         tried = "\n".join(reasons) or "  (dataset.yaml names none)"
         raise UserError(
-            f"no source gave {', '.join(file.name for file in missing)} as dataset.yaml describes "
-            f"them. Tried:\n{tried}\nGo online and run again, or put the files, gzipped or "
-            f"plain, into a folder and name it: DATASET_FOLDER=/that/folder dvc repro"
+            f"no source gave {', '.join(file.name for file in missing)} as described in "
+            f"dataset.yaml. Tried:\n{tried}\nGo online and run again, or put the files, gzipped or "
+            "plain, into a folder and name it: DATASET_FOLDER=/that/folder dvc repro"
         )
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+from stages.run.environment import clean_environment
 from stages.run.failures import failures_in_one_line
 from stages.run.plain import is_plain
 
@@ -12,6 +13,7 @@ def main() -> None:
     # Ctrl-C ends the process at once, as `kill` does, and loses as little: an exception could be
     # raised where Python drops it (a finalizer), or leave TensorFlow's threads without Python.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    clean_environment()
     if len(sys.argv) == 1:
         sys.exit("expected: python -m stages.run STAGE PATH ..., as in dvc.yaml")
     stage, *paths = sys.argv[1:]

@@ -9,8 +9,9 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,27 +30,61 @@ class Inputs(NamedTuple):
     files: dict[str, Any]  # by path: code's text, or data's size and time of change
 
 
-def read_inputs(stage: str) -> Inputs:
-    """The present state of everything that dvc.yaml declares as an input of the stage."""
-    stages: Any = read_yaml(PIPELINE)["stages"]  # type: ignore[index]  # DVC has read it
-    if stage not in stages:
-        raise UserError(f"no such stage; {PIPELINE} has {', '.join(stages)}")
+class Declaration(NamedTuple):
+    """What dvc.yaml says of a stage, with every `${...}` filled in."""
+
+    deps: list[str]
+    params: dict[str, list[str]]  # by file: its keys
+    outs: list[str]  # metrics and plots included
+    metrics: list[str]
+
+
+def read_declarations() -> dict[str, Declaration]:
+    """Every stage of dvc.yaml by its name."""
+    pipeline: Any = read_yaml(PIPELINE)
     values = read_yaml(PARAMS)
-    return Inputs(
-        read_params(stages[stage]["params"], values),
-        read_files([fill_in(dep, values) for dep in stages[stage]["deps"]]),
-    )
+    return {name: fill_in_stage(stage, values) for name, stage in pipeline["stages"].items()}
 
 
-def read_params(entries: list[Any], values: Any) -> dict[str, Any]:
-    """The values that a stage's `params` name, each single one by its key."""
-    found: dict[str, Any] = {}
-    for entry in entries:
+def read_declaration(stage: str) -> Declaration:
+    declarations = read_declarations()
+    if stage not in declarations:
+        raise UserError(f"no such stage; {PIPELINE} has {', '.join(declarations)}")
+    return declarations[stage]
+
+
+def fill_in_stage(stage: dict[str, Any], values: Any) -> Declaration:
+    params: dict[str, list[str]] = {}
+    for entry in stage["params"]:
         keys_of_file = {str(PARAMS): [entry]} if isinstance(entry, str) else entry
         for file, keys in keys_of_file.items():
-            place = read_yaml(Path(fill_in(file, values)))
-            for key in (fill_in(key, values) for key in keys):
-                found |= flatten(key, get_value(place, key))
+            params.setdefault(fill_in(file, values), []).extend(
+                fill_in(key, values) for key in keys
+            )
+    paths = {
+        kind: [
+            entry if isinstance(entry, str) else next(iter(entry)) for entry in stage.get(kind, [])
+        ]
+        for kind in ("outs", "metrics", "plots")
+    }
+    deps = [fill_in(dep, values) for dep in stage["deps"]]
+    return Declaration(deps, params, list(chain(*paths.values())), paths["metrics"])
+
+
+def read_inputs(stage: str) -> Inputs:
+    """The present state of everything that dvc.yaml declares as an input of the stage."""
+    declared = read_declaration(stage)
+    return Inputs(read_params(declared.params), read_files(declared.deps))
+
+
+def read_params(keys_of_file: dict[str, list[str]]) -> dict[str, Any]:
+    """Each single value by its key; that of a data set as dataset.yaml:KEY."""
+    found: dict[str, Any] = {}
+    for file, keys in keys_of_file.items():
+        place = read_yaml(Path(file))
+        prefix = "" if file == str(PARAMS) else f"{Path(file).name}:"
+        for key in keys:
+            found |= flatten(f"{prefix}{key}", get_value(place, key))
     return found
 
 
@@ -87,13 +122,14 @@ def refuse_changes(before: Inputs, now: Inputs) -> None:
         )
 
 
-def fingerprint(inputs: Inputs, also: Sequence[str] = ()) -> str:
-    """A hash of the inputs, files by content, and of what computes, `also` included.
+def fingerprint(inputs: Inputs, environment: Mapping[str, str]) -> str:
+    """A hash of the inputs, files by content, and of what computes, the environment included.
 
     Equal fingerprints give the same bytes.
     """
-    versions = [platform.python_version(), *map(version, LIBRARIES), *also]
-    digest = hashlib.sha256(json.dumps([versions, inputs.params], sort_keys=True).encode())
+    versions = [platform.python_version(), *map(version, LIBRARIES)]
+    state = [versions, inputs.params, dict(environment)]
+    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
     for path in sorted(inputs.files):
         digest.update(f"\0{path}\0".encode())
         if Path(path).is_file():

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stages.run.environment import recorded_environment
 from stages.run.importing import import_stage
-from stages.run.inputs import fingerprint, read_inputs, refuse_changes
+from stages.run.inputs import fingerprint, read_declaration, read_inputs, refuse_changes
 from stages.run.lock import hold_lock
 from stages.run.params import read_sections
 from stages.run.plain import is_plain
+from stages.run.record import add_record, make_record, refuse_other_inputs
 from stages.shared.errors import UserError
 
 TEMPORARY = Path(".dvc/tmp/stages")  # Git and DVC ignore it
@@ -25,17 +27,22 @@ def run_stage(stage: str, paths: list[str]) -> None:
 
     Raises UserError for everything that the user can mend.
     """
-    inputs = read_inputs(stage)
-    sections = read_sections()  # before the stage is imported: TensorFlow alone takes seconds
+    read_sections()  # before all else: it names every problem in one message
+    declared, inputs = read_declaration(stage), read_inputs(stage)
+    sections = read_sections()  # after the inputs, so that an edit meanwhile is noticed
+    refuse_other_inputs(stage)
     with hold_lock(TEMPORARY / f"{stage}.lock"):
         stage_main = import_stage(stage).main
         own: dict[str, Any] = {
-            "scratch": TEMPORARY / stage / fingerprint(inputs, [str(is_plain())]),
+            "scratch": TEMPORARY / stage / fingerprint(inputs, recorded_environment()),
             "plain": is_plain(),
         }
         arguments = bind_arguments(stage_main, paths, sections | own)
+        record = make_record(declared) if declared.metrics else []
         stage_main(**arguments)
         refuse_changes(inputs, read_inputs(stage))
+        for path in declared.metrics:
+            add_record(Path(path), record)
         shutil.rmtree(TEMPORARY / stage, ignore_errors=True)
 
 

@@ -1,5 +1,6 @@
 """YAML files as typed, checked sections: every problem in one message, none of it a traceback."""
 
+import re
 import reprlib
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -63,7 +64,7 @@ def describe_problem(kind: Any, error: Any) -> str:
             return f"{place}: unknown key; expected one of {allowed_keys(kind, error['loc'][:-1])}"
         case "value_error":
             return f"{place}: {error['ctx']['error']}"
-    message = error["msg"].replace("Input should", "should")
+    message = re.sub(" or instance of .*", "", error["msg"].replace("Input should", "should"))
     return f"{place}: {message}, found {found}"
 
 

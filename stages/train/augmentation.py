@@ -62,33 +62,45 @@ def count_nodes(size: int) -> int:
 
 def smoothing_weights(size: int) -> Floats:
     """The weights (size, nodes) of a Gaussian, scaled so that smoothed noise keeps its variance."""
-    places = (np.arange(count_nodes(size)) - (count_nodes(size) - 1) / 2) * SMOOTHNESS + (
-        size - 1
-    ) / 2
+    count = count_nodes(size)
+    places = (np.arange(count) - (count - 1) / 2) * SMOOTHNESS + (size - 1) / 2
     weights = np.exp(-((np.arange(size)[:, None] - places) ** 2) / (2 * SMOOTHNESS**2))
     scaled: Floats = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
 
-# Compiled, thirty loops over the pixels become one. AutoGraph would write a file and leave it.
+# Compiled, thirty loops over the pixels become one. AutoGraph would leave a file behind.
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def transform_images(images: tf.Tensor, matrices: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Images (count, height, width), transformed; bilinear, with 0 beyond the edges, as uint8.
+    """Images (count, height, width) as uint8, transformed: bilinear, with 0 beyond the edges."""
+    _, height, width = images.shape
+    places = find_places(height, width, matrices)
+    if noise.shape[0]:
+        places += tf.reshape(smooth_noise(height, width, noise), places.shape)
+    return tf.reshape(interpolate(images, places), images.shape)
 
-    Elastic noise is smoothed by a Gaussian to a displacement of each pixel (Simard, Steinkraus,
-    Platt, Best practices for convolutional neural networks, ICDAR 2003).
-    """
-    count, height, width = images.shape
+
+def find_places(height: int, width: int, matrices: tf.Tensor) -> tf.Tensor:
+    """The place (y, x) in the old image of each pixel of the new one, (count, 2, pixels)."""
     y, x = np.indices((height, width), np.float32).reshape(2, -1)
     middle = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)[:, None]
     from_middle = np.stack([y - middle[0], x - middle[1], np.ones_like(x)])
-    places = tf.matmul(matrices, tf.constant(from_middle)) + middle  # (count, 2, pixels)
-    if noise.shape[0]:
-        bent = tf.matmul(
-            tf.matmul(smoothing_weights(height), noise), smoothing_weights(width), transpose_b=True
-        )
-        places += tf.reshape(bent, places.shape)
-    # A frame of zeros stands for all that lies beyond the edges.
+    return tf.matmul(matrices, tf.constant(from_middle)) + middle
+
+
+def smooth_noise(height: int, width: int, noise: tf.Tensor) -> tf.Tensor:
+    """The displacement (count, 2, height, width) of each pixel: the noise, smoothed by a Gaussian.
+
+    Simard, Steinkraus, Platt, Best practices for convolutional neural networks, ICDAR 2003.
+    """
+    columns = tf.matmul(smoothing_weights(height), noise)
+    return tf.matmul(columns, smoothing_weights(width), transpose_b=True)
+
+
+def interpolate(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """The value of each image at the places, as uint8 (count, pixels): bilinear, 0 outside."""
+    count, height, width = images.shape
+    # A frame of zeros stands for everything beyond the edges.
     framed = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2]]), [-1])
     row = width + 3
     y = tf.clip_by_value(places[:, 0], -1, height) + 1
@@ -103,5 +115,4 @@ def transform_images(images: tf.Tensor, matrices: tf.Tensor, noise: tf.Tensor) -
     down, right = y - top, x - left
     above = pixel(0) + (pixel(1) - pixel(0)) * right
     below = pixel(row) + (pixel(row + 1) - pixel(row)) * right
-    values = above + (below - above) * down
-    return tf.reshape(tf.cast(values + 0.5, tf.uint8), images.shape)
+    return tf.cast(above + (below - above) * down + 0.5, tf.uint8)

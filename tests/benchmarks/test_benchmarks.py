@@ -2,18 +2,15 @@
 
 import ast
 import json
-import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from benchmarks.stage_parts import PARTS, Clock
 from conftest import ROOT, Project, idx, tiny_images
 
-from benchmarks import profile_run
 from benchmarks.speed import __main__, results, toy_pipeline
 from benchmarks.speed.bigger_data import repeat_images
 from benchmarks.speed.clone import STAGES, Clone
@@ -21,7 +18,7 @@ from benchmarks.speed.measure import Run, median_difference, median_ratio, run_i
 from benchmarks.speed.results import Limit, Result
 from benchmarks.speed.rows import LIMITS
 from stages.preprocess.idx import read_idx
-from stages.run.inputs import read_yaml
+from stages.run.yaml_files import read_yaml
 
 HERE = {"PATH": str(Path(sys.executable).parent)}
 
@@ -31,8 +28,8 @@ def python(code: str) -> Run:
     and these tests may have TensorFlow in memory.
     """
     measure = (
-        "import json, pathlib, sys; from benchmarks.measure import run;"
-        "print(json.dumps(run(json.loads(sys.argv[1]), pathlib.Path.cwd(), {})))"
+        "import json, pathlib, sys; from benchmarks.speed.measure import run_process;"
+        "print(json.dumps(run_process(json.loads(sys.argv[1]), pathlib.Path.cwd(), {})))"
     )
     command = json.dumps([sys.executable, "-c", code])
     done = subprocess.run(
@@ -218,38 +215,36 @@ def test_values_of_a_clone_are_set_and_unknown_ones_refused(clone: Clone) -> Non
         clone.edit({"train.epohcs": 7})
 
 
-# the profile
+# what nothing else runs
 
 
-def test_a_part_inside_another_stops_its_clock() -> None:
-    clock = Clock()
-    clock.since -= 2  # so many seconds pass
-    with clock.part("write"):
-        clock.since -= 1
-        with clock.part("draw"):
-            clock.since -= 4
-    rounded = {part: round(seconds) for part, seconds in clock.seconds.items()}
-    assert rounded == {"compute": 2, "write": 1, "draw": 4}
+def imports_of_ours(path: Path) -> Iterator[tuple[str, str]]:
+    """Each name that a file imports from a module of the project, with the module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (ROOT / str(node.module).split(".")[0]).is_dir():
+            yield from ((str(node.module), alias.name) for alias in node.names)
 
 
-def test_the_names_that_are_timed_are_those_of_the_stages() -> None:
-    used = {
-        node.id
-        for path in (ROOT / "stages").glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Name)
+def names_in(module: str) -> set[str]:
+    """What the module has at its top level, and the modules of a package; nothing is imported."""
+    path = ROOT.joinpath(*module.split("."))
+    names = {file.stem for file in path.glob("*.py")} if path.is_dir() else set()
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                names.add(part.id)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def test_names_that_are_imported_from_the_project_are_there() -> None:
+    """Some of these files need PyTorch or a cluster, so that no test runs them."""
+    imported = {
+        (str(path.relative_to(ROOT)), *names)
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        for names in imports_of_ours(path)
     }
-    assert set(PARTS) <= used
-
-
-def test_parts_make_up_the_whole_run(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
-    pipeline = clone.folder / "dvc.yaml"
-    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
-    two = {"stages": {name: stages[name] for name in ("fetch", "preprocess")}}
-    pipeline.write_text(yaml.safe_dump(two), encoding="utf-8")
-    parts = profile_run.profile(clone)
-    whole = float(re.findall(r"([\d.]+) s", capsys.readouterr().out)[0])
-    assert abs(sum(parts.values()) - whole) < 0.1
-    assert {stage for stage, _ in parts} == {"dvc", "fetch", "preprocess"}
-    for part in ("import", "check", "compute", "write"):
-        assert parts["preprocess", part] > 0
+    assert len(imported) > 50
+    assert [(p, m, name) for p, m, name in sorted(imported) if name not in names_in(m)] == []

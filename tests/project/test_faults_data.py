@@ -1,5 +1,6 @@
 """Data files, arrays and models that are not what they should be, or are not there."""
 
+import io
 import json
 import zipfile
 from functools import partial
@@ -7,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from conftest import Project, idx, tiny_dataset, tiny_files, tiny_images
 from faults import assert_nothing_lost
-from test_files import header, npy
 
 fault = partial(pytest.mark.fault, heading="Data files")
 harm = partial(pytest.mark.fault, heading="Safety")
@@ -33,21 +32,21 @@ def labels(count: int = 60, **changed: int) -> bytes:
         pytest.param(
             "train_images", b"\0\0\x0d" + WHOLE[3:],
             marks=fault(
-                done="An IDX file with a wrong magic number",
+                done="IDX: a wrong magic number",
                 seen="expected a header of 16 bytes that starts with 00000803; found 00000d03",
             ),
         ),
         pytest.param(
             "train_images", WHOLE[:7] + b"\x3d" + WHOLE[8:],
             marks=fault(
-                done="An IDX file with a wrong count",
+                done="IDX: a wrong count",
                 seen="expected 7,336 bytes for the shape (61, 12, 10), none of it 0; found 7,216",
             ),
         ),
         pytest.param(
             "train_images", WHOLE + b"\0",
             marks=fault(
-                done="An IDX file with a byte too many",
+                done="IDX: a byte too many",
                 seen="expected 7,216 bytes for the shape (60, 12, 10), none of it 0; found 7,217",
             ),
         ),
@@ -60,14 +59,14 @@ def labels(count: int = 60, **changed: int) -> bytes:
         pytest.param(
             "train_labels", labels(_7=10),
             marks=fault(
-                done="The label 10 where there are fewer classes",
-                seen="expected labels from 0 to 2, one a class of data/catalog.yaml; found 10",
+                done="The label 10 of three classes",
+                seen="expected labels from 0 to 2, one a class of dataset.yaml; found 10",
             ),
         ),
         pytest.param(
             "test_labels", idx(np.resize(np.array([0, 2], np.uint8), 30)),
             marks=fault(
-                done="A class without any image",
+                done="A class without images",
                 seen="expected images of every class; found none of ['middle']",
             ),
         ),
@@ -78,15 +77,13 @@ def test_a_data_set(
     project: Project, finished_project: Project, tmp_path: Path,
     role: str, content: bytes, seen: str,
 ) -> None:  # fmt: skip
-    """The catalog has the hash of the wrong content, as a block written from a bad file would."""
-    path, folder = project.folder / "data/catalog.yaml", tmp_path / "files"
+    """dataset.yaml has the hash of the wrong content, as one written from a bad file would."""
+    folder = tmp_path / "files"
     folder.mkdir()
     files = tiny_files() | {role: content}
     for name, each in files.items():
         (folder / f"tiny-{name}").write_bytes(each)
-    catalog = yaml.safe_load(path.read_text(encoding="utf-8"))
-    catalog["tiny"]["files"] = tiny_dataset(files, sources=[])["files"]
-    path.write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.write_dataset("tiny", tiny_dataset(files, sources=[]))
     project.environment = project.environment | {"DATASET_FOLDER": str(folder)}
     output = project.dvc("repro", "preprocess", code=255)
     assert seen in output
@@ -94,21 +91,29 @@ def test_a_data_set(
     assert_nothing_lost(project, finished_project)
 
 
+def npy(shape: tuple[int, ...], kind: str, content: bytes) -> bytes:
+    """A file that says it is an array of that shape and kind, whatever its content is."""
+    file = io.BytesIO()
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + content
+
+
 @pytest.mark.parametrize(
     "content",
     [
         pytest.param(
-            npy(header("(2,)", "|O"), b"\x80\x04N."),
+            npy((2,), "|O", b"\x80\x04N."),
             marks=harm(
-                done="An `.npy` file with a pickle, a program that loading would run",
-                seen="expected a whole .npy array",
+                done="An `.npy` file with a pickle, which loading would run",
+                seen="expected a complete .npy array",
             ),
         ),
         pytest.param(
-            npy(header("(1000000000000,)")),
+            npy((10**12,), "|u1", b"abcd"),
             marks=fault(
                 done="An `.npy` file whose header claims 1 TB",
-                seen="expected a whole .npy array: mmap length is greater than file size",
+                seen="expected a complete .npy array: mmap length is greater than file size",
             ),
         ),
     ],
@@ -180,37 +185,37 @@ def test_a_damaged_output_is_brought_back(
     ("path", "code"),
     [
         pytest.param(
-            "data/catalog.yaml", 255,
+            "data/tiny/dataset.yaml", 255,
             marks=fault(
-                done="An input of fetch missing: `data/catalog.yaml`",
-                seen="are missing from 'data/catalog.yaml'",
+                done="`data/NAME/dataset.yaml` deleted",
+                seen="are missing from 'data/",
             ),
         ),
         pytest.param(
             "data/raw/train_images.idx", 0,
             marks=fault(
-                done="An input of preprocess missing: `data/raw/train_images.idx`",
+                done="`data/raw/train_images.idx` deleted",
                 seen="Stage 'fetch' is cached",
             ),
         ),
         pytest.param(
             "data/processed/x_train.npy", 0,
             marks=fault(
-                done="An input of train missing: `data/processed/x_train.npy`",
+                done="`data/processed/x_train.npy` deleted",
                 seen="Stage 'preprocess' is cached",
             ),
         ),
         pytest.param(
             "models/model.keras", 0,
             marks=fault(
-                done="An input of evaluate missing: `models/model.keras`",
+                done="`models/model.keras` deleted",
                 seen="Stage 'train' is cached",
             ),
         ),
         pytest.param(
             "reports/confusion.json", 0,
             marks=fault(
-                done="An input of plots missing: `reports/confusion.json`",
+                done="`reports/confusion.json` deleted",
                 seen="Stage 'evaluate' is cached",
             ),
         ),
@@ -254,7 +259,7 @@ def test_a_command_as_a_value(
 
 
 @harm(
-    done="A YAML tag in `params.yaml` that would call a function",
+    done="A YAML tag in `params.yaml` that calls a function",
     seen="could not determine a constructor for the tag",
 )
 def test_a_call_as_a_value(project: Project, finished_project: Project, seen: str) -> None:

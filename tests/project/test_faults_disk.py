@@ -27,7 +27,8 @@ def mounts_allowed(tmp_path: Path) -> None:
     try:
         subprocess.run([*NAMESPACE, script], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        ours = os.environ.get("CI") == "true" and sys.platform == "linux"  # CI allows it there
+        refuse = pytest.fail if ours else pytest.skip
         refuse(f"needs `unshare --map-root-user --mount`: {error}")
 
 
@@ -86,7 +87,7 @@ def test_a_full_cache(project: Project, finished_project: Project, seen: str) ->
     assert_nothing_lost(project, finished_project)
 
 
-@disk(done="The workspace can only be read", seen="Read-only file system")
+@disk(done="The workspace is read-only", seen="Read-only file system")
 @pytest.mark.usefixtures("mounts_allowed")
 def test_a_read_only_workspace(project: Project, finished_project: Project, seen: str) -> None:
     script = f"""{REFUSED}
@@ -125,7 +126,7 @@ def test_an_empty_rwlock(project: Project, finished_project: Project, seen: str)
 
 
 @own(
-    done="`dvc.lock` cut in the middle: every stage comes back from the run cache",
+    done="`dvc.lock` cut in the middle, then `dvc repro`",
     seen="Stage 'train' is cached - skipping run, checking out outputs",
 )
 def test_a_truncated_lock(project: Project, finished_project: Project, seen: str) -> None:

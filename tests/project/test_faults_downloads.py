@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import Project
+from conftest import Project, tiny_dataset
 from faults import assert_nothing_lost, started
-from test_fetch import (
+from mirrors import (
     BOMB,
     CONTENT,
     CONTENTS,
@@ -33,7 +32,7 @@ from test_fetch import (
     tar,
 )
 
-from stages.fetch import download
+from stages.fetch.download import cache_path
 
 __all__ = ["cache", "no_settings_of_this_machine", "npm", "server"]  # fixtures
 
@@ -42,10 +41,7 @@ fault = partial(pytest.mark.fault, heading="Downloads")
 
 def downloading(project: Project, source: str, home: Path) -> None:
     """Let the project fetch from this source alone, into an empty cache of the user's."""
-    path = project.folder / "data/catalog.yaml"
-    catalog = yaml.safe_load(path.read_text(encoding="utf-8"))
-    catalog["tiny"]["sources"] = [source]
-    path.write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    project.write_dataset("tiny", tiny_dataset(CONTENTS, sources=[source]))
     project.environment = project.environment | {"XDG_CACHE_HOME": str(home), "NO_PROXY": "*"}
     del project.environment["DATASET_FOLDER"]
 
@@ -66,7 +62,7 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
         pytest.param(
             [cut] * 3, 255,
             marks=fault(
-                done="The connection closes half-way, each time",
+                done="The connection always closes half-way",
                 seen="IncompleteRead(100 bytes read, 3516 more expected)",
             ),
         ),
@@ -77,19 +73,19 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
         pytest.param(
             [HTML], 255,
             marks=fault(
-                done="A page of HTML instead of the data", seen="expected 3,616 bytes, found 43"
+                done="An HTML page instead of the data", seen="expected 3,616 bytes, found 43"
             ),
         ),
         pytest.param(
             [503, 503], 0,
             marks=fault(
                 done="503 twice, then the file",
-                seen="test_images: tiny-test_images, 3,616 bytes, SHA-256 as in the catalog",
+                seen="test_images: tiny-test_images, 3,616 bytes, SHA-256 as in dataset.yaml",
             ),
         ),
         pytest.param(
             [503] * 3, 255,
-            marks=fault(done="503 and nothing else", seen="the server answered 503"),
+            marks=fault(done="Always 503", seen="the server answered 503"),
         ),
         pytest.param(
             ["http://example.invalid/x"], 255,
@@ -119,7 +115,7 @@ def test_a_download(
     assert_nothing_lost(project, finished_project)
 
 
-@fault(done="The server stalls half-way, each time (30 s are waited)", seen="Read timed out")
+@fault(done="The server always stalls half-way, for 30 s", seen="Read timed out")
 def test_a_download_that_stalls(server: Server, cache: Path, seen: str) -> None:
     """With less patience than the 30 s of the stage."""
     assert seen in refusal(cache, server.offer(stalled, stalled, stalled), silence=SHORT)
@@ -133,7 +129,7 @@ def test_no_network(project: Project, finished_project: Project, tmp_path: Path,
     assert_nothing_lost(project, finished_project)
 
 
-@fault(done="`kill -9` in the middle of a download; then `dvc repro`", seen="Running stage 'fetch'")
+@fault(done="`kill -9` during a download, then `dvc repro`", seen="Running stage 'fetch'")
 def test_a_killed_download(
     project: Project, finished_project: Project, tmp_path: Path, server: Server, seen: str
 ) -> None:
@@ -150,7 +146,7 @@ def test_a_killed_download(
         run.until(half_sent.is_set)
         run.send(signal.SIGKILL)
     assert not (project.folder / "data/raw").exists()
-    assert not download.cached(FILE, tmp_path / "user/dvc-image-pipeline").exists()
+    assert not cache_path(FILE, tmp_path / "user/dvc-image-pipeline").exists()
     assert seen in project.dvc("repro", "--force", "fetch")
     assert server.asked.count(f"/{FILE.name}") == 2
     assert_nothing_lost(project, finished_project)
@@ -162,13 +158,14 @@ def test_a_killed_download(
         pytest.param(
             tar([("package/data/tiny-train_images", "/etc/hostname")]),
             marks=fault(
-                done="A package whose member is a symlink", seen="not a plain file in the package"
+                done="An npm package with a symlink for the file",
+                seen="not a plain file in the package",
             ),
         ),
         pytest.param(
             tar([("package/data/../../../x", b"x")]),
             marks=fault(
-                done="A package with `../x` and without the file",
+                done="An npm package with `../x`, without the file",
                 seen="filename 'package/data/tiny-train_images' not found",
             ),
         ),

@@ -15,8 +15,8 @@ from faults import Started, assert_nothing_lost, outputs, started
 
 fault = partial(pytest.mark.fault, heading="Runs")
 
-GOING_ON = "An interrupted run left a checkpoint: going on after epoch"
-REDONE = "at most 5 s and an epoch of training, done again"
+GOING_ON = "An interrupted run left a checkpoint: resuming after epoch"
+REDONE = "at most 5 s and an epoch"
 TRAIN = ("dvc", "repro", "train")
 ENDED = "failed to reproduce 'train'"
 
@@ -28,7 +28,7 @@ ENDED = "failed to reproduce 'train'"
 def long_project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A training of some seconds that writes a checkpoint of 4 MB after every epoch, not begun."""
     project = finished_project.copy(tmp_path_factory.mktemp("long") / "clone")
-    module = project.folder / "stages/checkpoints.py"
+    module = project.folder / "stages/train/checkpoints.py"
     code = module.read_text(encoding="utf-8")
     assert "SECONDS_APART = 5.0" in code
     module.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
@@ -77,7 +77,7 @@ def stop(process: int) -> None:
 
 
 @fault(
-    done="`kill -9` of all processes in the middle of training; then `dvc repro`",
+    done="`kill -9` during training, then `dvc repro`",
     seen=GOING_ON,
     lost=REDONE,
 )
@@ -90,7 +90,7 @@ def test_a_killed_training_goes_on(interrupted: Project, seen: str) -> None:
 
 
 @fault(
-    done="`kill -9` of the stage in the middle of writing a checkpoint",
+    done="`kill -9` of the stage while it writes a checkpoint",
     seen=ENDED,
     lost=REDONE,
 )
@@ -115,7 +115,7 @@ def test_a_checkpoint_that_is_being_written_is_no_loss(interrupted: Project, see
     assert len(checkpoints(interrupted)) >= 2
 
 
-@fault(done="Ctrl-C in training", seen=ENDED, lost=REDONE)
+@fault(done="Ctrl-C during training", seen=ENDED, lost=REDONE)
 def test_ctrl_c_in_training(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
@@ -125,7 +125,7 @@ def test_ctrl_c_in_training(interrupted: Project, seen: str) -> None:
     assert "Traceback" not in output
 
 
-@fault(done="SIGTERM to the stage in training", seen=ENDED, lost=REDONE)
+@fault(done="SIGTERM to the stage during training", seen=ENDED, lost=REDONE)
 def test_sigterm_in_training(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
@@ -135,7 +135,7 @@ def test_sigterm_in_training(interrupted: Project, seen: str) -> None:
     assert exit_code(output) in {-signal.SIGTERM, 128 + signal.SIGTERM}
 
 
-@fault(done="A second `dvc repro` beside one that trains", seen="is busy, it is being blocked by")
+@fault(done="A second `dvc repro` during training", seen="is busy, it is being blocked by")
 def test_a_second_run_is_told_of_the_first(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
         until_checkpoint(run, interrupted)
@@ -147,8 +147,8 @@ def test_a_second_run_is_told_of_the_first(interrupted: Project, seen: str) -> N
 
 
 @fault(
-    done="dvc alone killed with `kill -9`, its training left running; then `dvc repro`",
-    seen="this stage runs already, as process",
+    done="`kill -9` of dvc alone, then `dvc repro` beside its training",
+    seen="already running, as process",
     lost=REDONE,
 )
 def test_an_orphaned_training_is_named(interrupted: Project, seen: str) -> None:
@@ -165,7 +165,7 @@ def test_an_orphaned_training_is_named(interrupted: Project, seen: str) -> None:
 
 
 @fault(
-    done="`train.learning_rate` edited after a kill: another training, from its own beginning",
+    done="`train.learning_rate` edited after a kill: training starts over",
     seen="epoch 1/60 ",
 )
 def test_another_training_does_not_go_on_from_a_checkpoint(interrupted: Project, seen: str) -> None:
@@ -178,9 +178,9 @@ def test_another_training_does_not_go_on_from_a_checkpoint(interrupted: Project,
 
 
 @fault(
-    done="`train.learning_rate` edited while the training runs",
-    seen="changed while the stage ran: train.learning_rate",
-    lost="nothing: with the edit taken back, the last checkpoint is where it goes on",
+    done="`train.learning_rate` edited during training",
+    seen="changed while this ran: train.learning_rate",
+    lost="nothing: undo the edit and training resumes",
 )
 def test_an_edit_while_the_stage_runs_is_not_recorded(interrupted: Project, seen: str) -> None:
     with started(interrupted, *TRAIN) as run:
@@ -217,7 +217,7 @@ def forget_from(project: Project, stage: str) -> None:
             "evaluate",
             "test accuracy",
             marks=fault(
-                done="`kill -9` in the middle of evaluate; then `dvc repro`",
+                done="`kill -9` during evaluate, then `dvc repro`",
                 seen="Running stage 'evaluate'",
             ),
         ),
@@ -225,7 +225,7 @@ def forget_from(project: Project, stage: str) -> None:
             "plots",
             "samples.png",
             marks=fault(
-                done="`kill -9` in the middle of a figure; then `dvc repro`",
+                done="`kill -9` during a figure, then `dvc repro`",
                 seen="Running stage 'plots'",
             ),
         ),
@@ -244,7 +244,7 @@ def test_a_killed_stage_runs_again(
 
 
 @fault(
-    done="A learning rate far too high: the loss is no number any more",
+    done="A learning rate so high that the loss becomes NaN",
     seen="training diverged. Lower train.learning_rate in params.yaml and run again",
 )
 def test_a_training_that_diverges(project: Project, finished_project: Project, seen: str) -> None:

@@ -16,21 +16,24 @@ import yaml
 from conftest import ROOT, Project, needs_ray
 from faults import Started, started
 from servers import S3Server
-from test_pipeline import WITHOUT_EFFECT, imported, ran
 
+from stages.run.inputs import fingerprint
+from stages.run.lock import hold_lock
 from stages.shared.errors import UserError
 from sweeps import results, space
+from sweeps.__main__ import read_sweep_inputs
 from sweeps.results import Trial
 from sweeps.space import (
     Dimension,
-    corners,
     decode_choices,
     encode_choices,
+    list_corners,
     read_sweep,
     starting_point,
     with_values,
 )
-from tools.recipe import recipe
+from tools.recipe import read_recipe
+from tools.shared.imports import files_of_module, imported_names, parse_code, reached_files
 
 SWEEP = {
     # The second network fails in every trial: its kernel is larger than the images.
@@ -138,9 +141,9 @@ def test_each_network_of_a_trial_has_a_seed(written) -> None:
 def test_too_many_corners_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(space, "CORNERS", 3)
     dimension = Dimension(low=1, high=2)
-    assert len(list(corners({"train.a": dimension, "model.b": dimension}))) == 4
+    assert len(list(list_corners({"train.a": dimension, "model.b": dimension}))) == 4
     with pytest.raises(UserError, match="4 combinations of extremes and choices in train"):
-        list(corners({"train.a": dimension, "train.b": dimension}))
+        list(list_corners({"train.a": dimension, "train.b": dimension}))
 
 
 def test_values_come_back_from_the_search_as_they_were() -> None:
@@ -162,17 +165,24 @@ def test_a_value_s_place_is_its_share_of_the_range() -> None:
     assert Dimension(choices=["a", "b", "c"]).place("c") == 1
 
 
-def test_dvc_yaml_of_the_sweep_declares_what_its_code_uses() -> None:
-    """What train's modules need, the sweep's own modules, and no test array."""
-    declared = yaml.safe_load((ROOT / "sweeps/dvc.yaml").read_text(encoding="utf-8"))
-    deps = declared["stages"]["sweep"]["deps"]
-    own = {path.stem for path in (ROOT / "sweeps").glob("*.py")} - {"__init__"}
+def test_a_sweep_s_inputs_are_what_its_code_uses(
+    finished_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What train consists of, the sweep's own modules, and no test array."""
+    monkeypatch.chdir(finished_project.folder)
+    own = set(Path("sweeps").glob("*.py"))
+    imported = {name for path in own for name in imported_names(parse_code(path), "sweeps")}
+    of_stages = {file for name in imported for file in files_of_module(name)}
+    docstrings_alone = {Path("stages/__init__.py"), Path("stages/shared/__init__.py")}
+    without_effect = docstrings_alone | set(Path("stages/run").glob("*.py"))
+    files = {Path(path) for path in read_sweep_inputs().files}
+    assert (own | of_stages | reached_files("train")) - without_effect <= files
     arrays = {
-        f"data/processed/{kind}_{split}.npy" for kind in "xy" for split in ("train", "validation")
+        Path(f"data/processed/{kind}_{split}.npy")
+        for kind in "xy"
+        for split in ("train", "validation")
     }
-    assert set(deps) == arrays | {f"sweeps/{name}.py" for name in own} | {
-        f"stages/{name}.py" for name in imported("train") - WITHOUT_EFFECT
-    }
+    assert {file for file in files if file.suffix != ".py"} == arrays
 
 
 # What is left of a sweep
@@ -198,9 +208,9 @@ def test_the_best_is_the_finished_trial_of_the_highest_accuracy_then_the_lowest_
         ended_as("stopped", 0.4, validation_accuracy=0.99),
         ended_as("failed", 0.5, validation_accuracy=1.0),
     ]
-    assert results.best_trial([*others[:2], best, *others[2:]]) == best
+    assert results.choose_best([*others[:2], best, *others[2:]]) == best
     with pytest.raises(UserError, match="no trial finished; the first reason: diverged"):
-        results.best_trial(others[2:])
+        results.choose_best(others[2:])
 
 
 def test_a_stopped_or_failed_trial_is_not_the_best_so_far(tmp_path: Path) -> None:
@@ -211,10 +221,10 @@ def test_a_stopped_or_failed_trial_is_not_the_best_so_far(tmp_path: Path) -> Non
     ]
     dimensions = {"train.learning_rate": Dimension(low=0.1, high=0.3)}
     results.write_trials(trials, dimensions, tmp_path / "trials.csv")
-    results.write_parameters(trials, dimensions, tmp_path / "parameters.json")
+    results.write_values(trials, dimensions, tmp_path / "values.json")
     rows = table_of(tmp_path / "trials.csv")
     assert [row["best_so_far"] for row in rows] == ["", "0.9", "0.9"]
-    points = json.loads((tmp_path / "parameters.json").read_text(encoding="utf-8"))
+    points = json.loads((tmp_path / "values.json").read_text(encoding="utf-8"))
     assert [point["place"] for point in points] == [0, 0.5]
 
 
@@ -223,10 +233,256 @@ def test_the_best_values_are_a_recipe(written, tmp_path: Path) -> None:
     start = read_sweep()[1]
     Path("recipes.yaml").write_text((ROOT / "recipes.yaml").read_text(encoding="utf-8"))
     results.write_best(ended_as("finished", 0.25), start, Path("sweeps/best.yaml"))
-    values = recipe("best", Path("sweeps/best.yaml"))
+    values = read_recipe("best", Path("sweeps/best.yaml"))
     assert values["train.learning_rate"] == 0.25
     assert values["model.mlp.units"] == [7, 5]
     assert values["train.epochs"] == SWEEP["scheduler"]["epochs"]
+
+
+# When a sweep runs: the command itself, with made-up trials in the place of Ray's
+
+COMMAND = ("python", "-m", "sweeps")
+NOTHING = "Nothing to do: sweeps/ has the results of these inputs\n"
+RESULTS = ("trials.csv", "values.json", "best.yaml", "made_from.json")
+GIB = 2**30
+
+
+class Searches:
+    """A project whose sweeps end at once, with `states` for their trials."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.names: list[str] = []  # of the sweeps that were started
+        self.states = ["finished", "stopped", "failed"]
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def run_trials(self, _sweep, _start, _training, _validation, storage: str, name: str):
+        self.names.append(name)
+        Path(storage, name).mkdir(parents=True, exist_ok=True)
+        self.meanwhile()
+        values = {
+            "model.name": "mlp", "train.learning_rate": 0.004, "model.mlp.dropout": [0.0, 0.0],
+        }  # fmt: skip
+        return [Trial(values, SCORES, state, "") for state in self.states]
+
+    def sweep(self, code: int = 0) -> str:
+        return self.project.call("sweeps", code=code)
+
+    def results(self) -> dict[str, bytes]:
+        paths = (self.project.folder / "sweeps" / name for name in RESULTS)
+        return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+    def kept(self) -> list[str]:
+        """The sweeps of which there is something left to resume from."""
+        return [path.name for path in self.project.folder.glob(".dvc/tmp/stages/sweep/*")]
+
+
+@pytest.fixture
+def searches(project: Project, monkeypatch: pytest.MonkeyPatch) -> Searches:
+    found = Searches(with_tiny_sweep(project))
+    node = {"Alive": True, "NodeManagerAddress": "here"}
+    resources = {"Resources": {"CPU": 2.0, "memory": 8 * GIB}}
+    monkeypatch.setattr("ray.init", lambda **_: None)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr("ray.nodes", lambda: [node | resources])
+    monkeypatch.setattr("sweeps.search.run_trials", found.run_trials)
+    return found
+
+
+def with_tiny_sweep(project: Project) -> Project:
+    (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
+    return project
+
+
+@needs_ray
+def test_the_same_inputs_again_do_nothing_and_say_so(searches: Searches) -> None:
+    searches.sweep()
+    first = searches.results()
+    assert first.keys() == {*RESULTS}
+    assert searches.sweep() == NOTHING
+    assert len(searches.names) == 1
+    assert searches.results() == first
+    assert searches.kept() == []
+
+
+@needs_ray
+def test_results_say_what_they_were_made_from(searches: Searches) -> None:
+    searches.sweep()
+    record = json.loads(searches.results()["made_from.json"])
+    assert record["fingerprint"] == searches.names[0]
+    values = record["values"]
+    assert values["train.learning_rate"] == 0.001
+    assert values["model.cnn.dropout"] == 0.3
+    assert values["sweeps/params.yaml:trials"] == 3
+    assert values["sweeps/params.yaml:space.train.learning_rate.low"] == 0.002
+    assert "sweeps/params.yaml:memory" not in values
+    assert {"stages/train/fitting.py", "sweeps/search.py", "data/processed/x_train.npy"} <= {
+        *record["files"]
+    }
+    assert record["files"] == sorted(record["files"])
+
+
+@pytest.fixture(scope="module")
+def unswept(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the sweep above. Leave it as it is."""
+    return with_tiny_sweep(finished_project.copy(tmp_path_factory.mktemp("unswept") / "clone"))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "starts"),
+    [
+        ("sweeps/params.yaml", "high: 0.02", "high: 0.03", True),
+        ("sweeps/params.yaml", "trials: 3", "trials: 4", True),
+        ("sweeps/params.yaml", "epochs: 25", "epochs: 26", True),
+        ("sweeps/params.yaml", "threads: 1", "threads: 2", True),
+        ("sweeps/params.yaml", "memory: 1.0", "memory: 0.5", False),
+        ("sweeps/params.yaml", "memory: 1.0", "memory: 1.0  # GiB", False),
+        ("params.yaml", "learning_rate: 0.001", "learning_rate: 0.002", True),
+        ("params.yaml", "seed: 0", "seed: 1", True),
+        ("params.yaml", "dropout: 0.3", "dropout: 0.2", True),  # of the network not chosen
+        ("params.yaml", "resolution: 40", "resolution: 50", False),
+        ("stages/train/fitting.py", '"""', '"""Edited. ', True),
+        ("stages/shared/scores.py", '"""', '"""Edited. ', True),
+        ("sweeps/search.py", '"""', '"""Edited. ', True),
+        ("stages/run/lock.py", '"""', '"""Edited. ', False),
+        ("stages/evaluate/main.py", '"""', '"""Edited. ', False),
+        ("sweeps/__init__.py", '"""', '"""Edited. ', True),
+    ],
+)
+def test_an_edit_starts_another_sweep_if_it_can_change_its_results(
+    unswept: Project, monkeypatch: pytest.MonkeyPatch, path: str, old: str, new: str, starts: bool
+) -> None:
+    monkeypatch.chdir(unswept.folder)
+    before = fingerprint(read_sweep_inputs())
+    text = unswept.read(path)
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1), encoding="utf-8")
+    after = fingerprint(read_sweep_inputs())
+    Path(path).write_text(text, encoding="utf-8")
+    assert (after != before) == starts
+    assert fingerprint(read_sweep_inputs()) == before
+
+
+@needs_ray
+def test_an_edited_space_starts_another_sweep_and_memory_does_not(searches: Searches) -> None:
+    searches.sweep()
+    path = searches.project.folder / "sweeps/params.yaml"
+    path.write_text(yaml.safe_dump(SWEEP | {"memory": 2.0}), encoding="utf-8")
+    assert searches.sweep() == NOTHING
+    path.write_text(yaml.safe_dump(SWEEP | {"trials": 2}), encoding="utf-8")
+    assert searches.sweep() == ""
+    assert len({*searches.names}) == 2
+    record = json.loads(searches.results()["made_from.json"])
+    assert record["values"]["sweeps/params.yaml:trials"] == 2
+
+
+@needs_ray
+def test_other_arrays_start_another_sweep_once_they_are_there(searches: Searches) -> None:
+    searches.sweep()
+    searches.project.edit({"preprocess.split": "random"})
+    assert searches.sweep(code=1) == (
+        "sweep: expected current arrays, but preprocess would run again: "
+        "`dvc repro preprocess` first\n"
+    )
+    searches.project.dvc("repro", "preprocess")
+    assert searches.sweep() == ""
+    assert len({*searches.names}) == 2
+
+
+@needs_ray
+def test_a_stale_fetch_is_refused(searches: Searches) -> None:
+    dataset = yaml.safe_load(searches.project.read("data/tiny/dataset.yaml"))
+    dataset["files"]["test_labels"]["size"] += 1
+    searches.project.write_dataset("tiny", dataset)
+    assert "but fetch would run again: `dvc repro preprocess` first" in searches.sweep(code=1)
+    assert searches.names == []
+
+
+def test_before_the_first_repro_a_sweep_is_refused(fresh_project: Project) -> None:
+    output = fresh_project.call("sweeps", code=1)
+    assert "but fetch and preprocess would run again: `dvc repro preprocess` first" in output
+
+
+@needs_ray
+@pytest.mark.parametrize("name", RESULTS)
+def test_without_all_of_its_results_a_sweep_runs_again(searches: Searches, name: str) -> None:
+    searches.sweep()
+    first = searches.results()
+    (searches.project.folder / "sweeps" / name).unlink()
+    searches.sweep()
+    assert searches.names == [searches.names[0]] * 2
+    assert searches.results() == first
+
+
+@needs_ray
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"fingerprint": 1}'])
+def test_a_damaged_record_counts_as_none(searches: Searches, record: str) -> None:
+    searches.sweep()
+    path = searches.project.folder / "sweeps/made_from.json"
+    path.write_text(record, encoding="utf-8")
+    searches.sweep()
+    assert len(searches.names) == 2
+    assert json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == searches.names[0]
+
+
+@needs_ray
+def test_an_edit_while_the_sweep_runs_is_not_recorded(searches: Searches) -> None:
+    project = searches.project
+    searches.meanwhile = lambda: project.edit({"train.batch_size": 9})
+    output = searches.sweep(code=1)
+    assert "sweep: changed while this ran: train.batch_size." in output
+    assert searches.results() == {}
+    assert searches.kept() == searches.names
+    project.git("checkout", "--quiet", "--", "params.yaml")
+    searches.meanwhile = lambda: None
+    searches.sweep()
+    assert searches.names == [searches.names[0]] * 2  # so that Ray resumes it
+    assert searches.kept() == []
+
+
+@needs_ray
+def test_trials_of_which_none_finished_leave_no_results(searches: Searches) -> None:
+    searches.states = ["failed", "stopped"]
+    assert "sweep: no trial finished; the first reason: " in searches.sweep(code=1)
+    assert searches.results() == {}
+    assert searches.kept() == []  # the next run tries them again
+
+
+@needs_ray
+def test_one_sweep_runs_at_a_time(searches: Searches) -> None:
+    with hold_lock(searches.project.folder / ".dvc/tmp/stages/sweep.lock"):
+        output = searches.sweep(code=1)
+    assert f"sweep: already running, as process {os.getpid()}." in output
+    assert searches.names == []
+
+
+@needs_ray
+def test_a_trial_that_no_machine_has_room_for_is_refused(searches: Searches) -> None:
+    large = yaml.safe_dump(SWEEP | {"memory": 1e6})
+    (searches.project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
+    assert searches.sweep(code=1) == (
+        "sweep: sweeps/params.yaml: a trial takes 1 threads and 1000000.0 GiB; "
+        "the machines have 2 and 8.0: lower them\n"
+    )
+
+
+@needs_ray
+def test_a_storage_that_only_one_machine_would_find_is_refused(
+    searches: Searches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = searches.project.environment
+    searches.project.environment = own | {"SWEEP_STORAGE": "shared/sweeps"}
+    output = searches.sweep(code=1)
+    assert "SWEEP_STORAGE: expected a folder's whole path or a bucket" in output
+    assert "found shared/sweeps" in output
+    searches.project.environment = own
+    nodes = [
+        {"Alive": True, "NodeManagerAddress": name, "Resources": {"CPU": 2.0, "memory": 8 * GIB}}
+        for name in ("here", "there")
+    ]
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    assert "the cluster has 2 machines: expected SWEEP_STORAGE" in searches.sweep(code=1)
+    assert searches.names == []
 
 
 # Trials on Ray
@@ -234,11 +490,10 @@ def test_the_best_values_are_a_recipe(written, tmp_path: Path) -> None:
 
 def sweeping(project: Project) -> Project:
     """The project with the sweep above, and a checkpoint after each epoch."""
-    (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
-    project.edit(
+    with_tiny_sweep(project).edit(
         {"train.batch_size": 8, "model.cnn.kernels": [11, 3], "train.learning_rate": 0.005}
     )
-    path = project.folder / "stages/checkpoints.py"
+    path = project.folder / "stages/train/checkpoints.py"
     code = path.read_text(encoding="utf-8")
     assert "SECONDS_APART = 5.0" in code
     path.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
@@ -281,21 +536,20 @@ def swept(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -
     """A sweep that lost a worker, was interrupted, lost its driver, and was run to its end."""
     project = sweeping(finished_project.copy(tmp_path_factory.mktemp("swept") / "clone"))
     found: dict[str, Any] = {"project": project}
-    command = ("dvc", "repro", "sweeps/dvc.yaml")
-    with started(project, *command) as run:
+    with started(project, *COMMAND) as run:
         before = until(run, lambda: running(project, 3))
         os.kill(before["pid"], signal.SIGKILL)
         after = until(run, lambda: running(project, 3, not_by=before["pid"]))
         found |= {"before the kill": before, "after the kill": after}
         found["interrupted"] = run.send(signal.SIGINT)
         found["code"] = run.process.returncode
-    with started(project, *command) as run:
+    with started(project, *COMMAND) as run:
         worker = until(run, lambda: ended(project) and running(project, 1))["pid"]
         found["ended before"] = ended(project)
         run.send(signal.SIGKILL)
         found["worker of the killed driver"] = worker
-    with started(project, *command) as run:
-        run.until("going on")
+    with started(project, *COMMAND) as run:
+        run.until("resuming")
         found["ended after"] = until(run, lambda: ended(project))
         run.ended()
         found["output"] = run.output()
@@ -311,26 +565,24 @@ def until(run: Started, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 @needs_ray
-def test_a_killed_worker_s_trial_goes_on_from_its_checkpoint(swept) -> None:
+def test_a_killed_worker_s_trial_resumes_from_its_checkpoint(swept) -> None:
     before, after = swept["before the kill"], swept["after the kill"]
     assert after["pid"] != before["pid"]
     assert after["epochs"] >= before["epochs"]
     assert after["iterations_since_restore"] < after["training_iteration"]
-    assert "its process was lost; it starts again" in swept["interrupted"]
+    assert "its process was lost; it restarts from its checkpoint" in swept["interrupted"]
 
 
 @needs_ray
 def test_ctrl_c_ends_the_sweep_with_one_line(swept) -> None:
     assert swept["code"] != 0
-    assert (
-        "sweep: interrupted; the next `dvc repro sweeps/dvc.yaml` goes on" in swept["interrupted"]
-    )
+    assert "sweep: interrupted; the next `python -m sweeps` resumes" in swept["interrupted"]
     assert "Traceback" not in swept["interrupted"]
 
 
 @needs_ray
 def test_a_killed_driver_s_ended_trials_are_kept(swept) -> None:
-    assert re.search(r"An interrupted sweep ended [12] of 3 trials: going on", swept["output"])
+    assert re.search(r"An interrupted sweep ended [12] of 3 trials: resuming", swept["output"])
     assert swept["ended before"]
     assert swept["ended before"].items() <= swept["ended after"].items()
     assert not Path(f"/proc/{swept['worker of the killed driver']}").exists()
@@ -353,12 +605,12 @@ def test_every_trial_has_a_row_and_a_failed_one_its_reason(swept) -> None:
 
 
 @needs_ray
-def test_a_second_run_does_nothing_and_the_pipeline_s_own_does_not_look(swept) -> None:
+def test_a_second_run_does_nothing_and_the_pipeline_does_not_look(swept) -> None:
     project = swept["project"]
-    assert "Running" not in project.dvc("repro", "sweeps/dvc.yaml")
+    assert project.run(*COMMAND) == NOTHING
     assert "sweep" not in project.dvc("repro", "--dry")
     assert not (project.folder / ".dvc/tmp/stages/sweep").exists()
-    files = {"trials.csv": ("best_so_far", "trial"), "parameters.json": ("parameters", "place")}
+    files = {"trials.csv": ("best_so_far", "trial"), "values.json": ("sweep_values", "place")}
     for file, (template, x) in files.items():
         shown = ("plots", "show", f"sweeps/{file}", "-t", template, "-x", x, "--json")
         plots = json.loads(project.dvc(*shown, "-y", "validation_accuracy", errors=False))
@@ -382,7 +634,7 @@ def test_a_trial_s_score_is_the_one_that_train_gives(swept, tmp_path: Path) -> N
     scores = []
     for seed in (0, 1):
         project.edit({"seed": seed, "train": best["train"], "model.mlp": best["model"]["mlp"]})
-        assert "train" in ran(project.dvc("repro", "train"))
+        assert "Running stage 'train'" in project.dvc("repro", "train")
         scores.append(json.loads(project.read("reports/validation.json")))
     for name in ("accuracy", "loss"):
         mean = round((scores[0][name] + scores[1][name]) / 2, 4)
@@ -390,11 +642,9 @@ def test_a_trial_s_score_is_the_one_that_train_gives(swept, tmp_path: Path) -> N
 
 
 @needs_ray
-def test_a_cluster_that_is_not_there_is_named(swept) -> None:
-    project: Project = swept["project"]
-    environment = project.environment | {"RAY_ADDRESS": "127.0.0.1:1"}
-    command = ("python", "-m", "sweeps.sweep", "data/processed", "sweeps")
-    output = Project(project.folder, environment).run(*command, code=1)
+def test_a_cluster_that_is_not_there_is_named(unswept: Project) -> None:
+    environment = unswept.environment | {"RAY_ADDRESS": "127.0.0.1:1"}
+    output = Project(unswept.folder, environment).run(*COMMAND, code=1)
     assert "expected a Ray cluster at RAY_ADDRESS, HOST:PORT, and its token" in output
     assert "found RAY_ADDRESS=127.0.0.1:1: [Errno 111] Connection refused" in output
     assert "Traceback" not in output
@@ -422,32 +672,14 @@ def test_checkpoints_and_results_may_go_to_a_bucket(
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
     try:
-        with started(project, "dvc", "repro", "sweeps/dvc.yaml") as run:
+        with started(project, *COMMAND) as run:
             until(run, lambda: any(key.endswith(".npz") for key in stored()))
             run.send(signal.SIGKILL)
-        assert "going on" in project.dvc("repro", "sweeps/dvc.yaml")
+        assert "resuming" in project.run(*COMMAND)
         assert len(table_of(project.folder / "sweeps/trials.csv")) == short["trials"]
         assert set(stored()) <= {"sweeps/"}  # what was its own is gone
     finally:
         server.stop()
-
-
-@needs_ray
-def test_a_storage_that_only_one_machine_would_find_is_refused(swept) -> None:
-    environment = swept["project"].environment | {"SWEEP_STORAGE": "shared/sweeps"}
-    command = ("python", "-m", "sweeps.sweep", "data/processed", "sweeps")
-    output = Project(swept["project"].folder, environment).run(*command, code=1)
-    assert "SWEEP_STORAGE: expected a folder's whole path or a bucket" in output
-    assert "found shared/sweeps" in output
-
-
-@needs_ray
-def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) -> None:
-    project: Project = swept["project"].copy(tmp_path / "clone")
-    large = yaml.safe_dump(SWEEP | {"memory": 1e6})
-    (project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
-    output = project.run("python", "-m", "sweeps.sweep", "data/processed", "sweeps", code=1)
-    assert "a trial takes 1 threads and 1000000.0 GiB; the machines have" in output
 
 
 @needs_ray
@@ -461,28 +693,26 @@ def test_a_trial_that_no_machine_has_room_for_is_refused(swept, tmp_path: Path) 
     ],
 )
 def test_how_a_trial_ended(last: dict[str, Any], status: str, expected: tuple[str, str]) -> None:
-    from sweeps.progress import state  # noqa: PLC0415  # Ray is an extra
+    from sweeps.progress import describe_end  # noqa: PLC0415  # Ray is an extra
 
     nothing = {"pickled_error_file": None, "get_pickled_error": lambda: None}
-    assert state(SimpleNamespace(last_result=last, status=status, **nothing)) == expected
+    assert describe_end(SimpleNamespace(last_result=last, status=status, **nothing)) == expected
 
 
 @needs_ray
 def test_an_error_of_the_machine_is_named(finished_project: Project, tmp_path: Path) -> None:
     project = sweeping(finished_project.copy(tmp_path / "clone"))
-    path = project.folder / "sweeps/engine.py"
+    path = project.folder / "sweeps/search.py"
     code = path.read_text(encoding="utf-8")
-    line = "        values = changed(start, decoded(sweep.space, config))\n"
+    line = "        values = with_values(start, decode_choices(sweep.space, config))\n"
     assert line in code
     failing = '        raise OSError(28, "No space left on device", "/there")\n'
     path.write_text(code.replace(line, failing), encoding="utf-8")
     once = yaml.safe_dump(SWEEP | {"trials": 1})
     (project.folder / "sweeps/params.yaml").write_text(once, encoding="utf-8")
-    output = project.dvc("repro", "sweeps/dvc.yaml", code=None)
+    output = project.run(*COMMAND, code=1)
     said = "OSError: [Errno 28] No space left on device: '/there'"
-    again = re.findall(
-        r"^trial 1: (.*); it starts again from its checkpoint$", output, re.MULTILINE
-    )
+    again = re.findall(r"^trial 1: (.*); it restarts from its checkpoint$", output, re.MULTILINE)
     assert again == [said] * 3
     last = re.findall("the first reason: (.*)", output)
     assert last == [f"each time that it was started: {said}"]

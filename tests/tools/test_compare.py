@@ -16,11 +16,11 @@ import pytest
 import yaml
 from conftest import CLASSES, Project
 
-from stages.evaluate import class_scores
+from stages.evaluate import calibration, class_scores
 from stages.shared import scores
 from stages.shared.errors import UserError
-from tools.compare.__main__ import arguments
-from tools.compare.figure import fixed_and_broken
+from tools.compare.__main__ import parse_arguments
+from tools.compare.figure import order_changes
 from tools.compare.groups import compare_groups
 from tools.compare.metrics import METRICS
 from tools.compare.page import Page, as_json, as_markdown, print_page, shorten_values
@@ -37,9 +37,9 @@ PROBABILITIES = "reports/probabilities_validation.npy"
 
 
 def revision(name: str, **params: object) -> Revision:
-    shared = {"seed": 0, "train.epochs": 20, "dataset": "tiny", "tiny.classes": CLASSES}
+    shared = {"seed": 0, "train.epochs": 20, "dataset": "tiny", "dataset.yaml:classes": CLASSES}
     made = {PROBABILITIES: name, "data/processed/x_validation.npy": "x"}
-    code = {"stages/train.py": "0" * 32}
+    code = {"stages/train": f"{'0' * 32}.dir"}
     return Revision(name, "c" * 40, shared | params, code, made, [], 500_000)
 
 
@@ -130,9 +130,15 @@ def test_metrics_are_those_of_the_stages() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 500).astype(np.uint8)
     probabilities = random.dirichlet([0.6, 0.5, 0.4], 500).astype(np.float32)
+    of_stages = {
+        "accuracy": scores.accuracy,
+        "loss": scores.loss,
+        "macro_f1": class_scores.macro_f1,
+        "calibration_error": calibration.calibration_error,
+    }
+    assert [metric.name for metric in METRICS] == list(of_stages)
     for metric in METRICS:
-        module = class_scores if metric.name == "macro_f1" else scores
-        expected = getattr(module, metric.name)(probabilities, labels)
+        expected = of_stages[metric.name](probabilities, labels)
         value = metric.value(metric.columns(probabilities, labels).mean(axis=0))
         assert value == pytest.approx(expected, abs=6e-5), metric.name
 
@@ -141,7 +147,7 @@ def test_images_that_changed_most_come_first() -> None:
     sure, unsure = model(LABELS, np.arange(30), sure=0.9), model(LABELS, np.arange(30), sure=0.5)
     mixed = np.where((np.arange(len(LABELS)) < 10)[:, None], unsure, sure)
     none = model(LABELS, np.arange(0))
-    fixed, broken = fixed_and_broken(Predictions([], [mixed, none], LABELS))
+    fixed, broken = order_changes(Predictions([], [mixed, none], LABELS))
     assert list(fixed) == [*range(10, 30), *range(10)]
     assert len(broken) == 0
 
@@ -153,7 +159,8 @@ def test_a_page_fits_into_eighty_characters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    print_page(pair(*verdicts, **{"train.epochs": 30, "tiny.files.test_images.sha256": "0" * 64}))
+    wide = {"dataset.yaml:files.test_images.sha256": "0" * 64}
+    print_page(pair(*verdicts, **wide, **{"train.epochs": 30}))
     output = capsys.readouterr().out
     assert max(map(len, output.splitlines())) <= 80
     assert "…" not in output
@@ -212,9 +219,9 @@ def test_groups_of_a_mixture_are_refused(changes: dict[str, object], expected: s
 
 def test_groups_of_other_code_or_of_one_run_are_refused() -> None:
     runs = [revision(name, seed=seed) for seed, name in enumerate(["a0", "a1", "b0", "b1"])]
-    edited = dataclasses.replace(runs[1], code={"stages/train.py": "1" * 32})
+    edited = dataclasses.replace(runs[1], code={"stages/train": f"{'1' * 32}.dir"})
     for listed, size, expected in [
-        ([runs[0], edited, *runs[2:]], 2, "differ in stages/train.py"),
+        ([runs[0], edited, *runs[2:]], 2, "differ in stages/train"),
         (runs, 1, "found a0 alone"),
         ([*runs[:3], dataclasses.replace(runs[3], made=runs[0].made)], 2, "they are one run"),
         ([*runs[:2], runs[0], runs[2]], 2, "they are one run"),
@@ -399,7 +406,7 @@ def test_an_unknown_name(compared: Project) -> None:
 )
 def test_wrong_usage(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        arguments(words.split())
+        parse_arguments(words.split())
     assert expected in capsys.readouterr().err
 
 
@@ -419,8 +426,9 @@ def test_an_edited_workspace_needs_a_repro(own: Project) -> None:
     assert "older than these edits: train.epochs. `dvc repro`" in output
     own.edit({"train.epochs": 3, "plots.resolution": 50})
     compare(own)  # nothing that the predictions depend on
-    (own.folder / "stages/train.py").write_text("# edited\n", encoding="utf-8")
-    assert "these edits: stages/train.py" in compare(own, code=1)
+    with (own.folder / "stages/train/fitting.py").open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    assert "these edits: stages/train. `dvc repro`" in compare(own, code=1)
 
 
 def test_other_images_than_those_predicted_on_need_a_repro(own: Project) -> None:
@@ -525,5 +533,5 @@ def test_it_is_quick_and_imports_only_what_it_needs(compared: Project) -> None:
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     imported = set(done.stderr.partition("imported: ")[2].split())
     assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "sklearn", "pandas"}
-    assert "tools.compare_pair" in imported
+    assert "tools.compare.pair" in imported
     assert used < SECONDS

@@ -12,8 +12,9 @@ from benchmarks.recipes.run import Run
 from stages.plots.reports import read_json
 from stages.run.keys import flatten
 from stages.shared.errors import UserError
-from tools.recipe import RECIPES, overrides, read_recipes, recipe
+from tools.recipe import list_overrides, read_recipe, read_recipes
 from tools.shared.marks import replace_between_marks
+from tools.shared.paths import RECIPES
 
 NAMES = list(read_recipes(ROOT / RECIPES))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -25,18 +26,18 @@ def command(project: Project, *words: str, code: int = 0) -> str:
 
 
 def test_the_articles_recipe_is_what_params_yaml_ships_with():
-    assert recipe("article") == flatten("", OF_RECIPES)
+    assert read_recipe("article") == flatten("", OF_RECIPES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_has_every_value_and_params_yaml_is_right_with_it(name):
-    assert recipe(name).keys() == flatten("", OF_RECIPES).keys()
+    assert read_recipe(name).keys() == flatten("", OF_RECIPES).keys()
 
 
 def test_every_option_serves_a_recipe():
     """What no recipe gains by is not in params.yaml."""
-    article = recipe("article")
-    used = {key for name in NAMES for key, v in recipe(name).items() if v != article[key]}
+    article = read_recipe("article")
+    used = {key for name in NAMES for key, v in read_recipe(name).items() if v != article[key]}
     of_cnn = {key for key in article if key.startswith("model.cnn.")}  # the recipe cnn as it is
     assert article.keys() - of_cnn - used == set()
 
@@ -51,7 +52,7 @@ def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp
     assert "has these values already" in command(project, "cnn-ensemble")
     after = project.read("params.yaml")
     values = yaml.safe_load(after)
-    assert flatten("", {key: values[key] for key in OF_RECIPES}) == recipe("cnn-ensemble")
+    assert flatten("", {key: values[key] for key in OF_RECIPES}) == read_recipe("cnn-ensemble")
     assert values["seed"] == PARAMS["seed"]
     comments = [line.split("#")[1] for line in shipped.splitlines() if "#" in line]
     assert [line.split("#")[1] for line in after.splitlines() if "#" in line] == comments
@@ -64,7 +65,7 @@ def test_what_another_recipe_left_does_not_stay(fresh_project: Project, tmp_path
     command(project, "wide-mlp")
     command(project, "fast-mlp")
     values = yaml.safe_load(project.read("params.yaml"))
-    assert flatten("", {key: values[key] for key in OF_RECIPES}) == recipe("fast-mlp")
+    assert flatten("", {key: values[key] for key in OF_RECIPES}) == read_recipe("fast-mlp")
 
 
 def test_overrides_are_what_dvc_exp_run_takes(project: Project, tmp_path):
@@ -83,8 +84,8 @@ def test_overrides_are_what_dvc_exp_run_takes(project: Project, tmp_path):
 
 def test_values_that_are_there_already_are_no_overrides(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert overrides(flatten("", OF_RECIPES)) == []
-    assert overrides({"train.schedule": "cosine"}) == ["-S train.schedule=cosine"]
+    assert list_overrides(flatten("", OF_RECIPES)) == []
+    assert list_overrides({"train.schedule": "cosine"}) == ["-S train.schedule=cosine"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_wrong_recipe_is_refused_and_nothing_written(tmp_path, monkeypatch, te
     monkeypatch.chdir(ROOT)
     (tmp_path / "file.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        recipe(name, tmp_path / "file.yaml")
+        read_recipe(name, tmp_path / "file.yaml")
 
 
 def test_without_a_name_they_are_listed(fresh_project: Project):
@@ -157,9 +158,9 @@ def measured(fresh_project: Project, tmp_path, monkeypatch) -> Project:
     project.commit("Tiny recipes")
     assert "article" in values
     monkeypatch.chdir(project.folder)
-    for name, place in [("README", "README.md"), ("RESULTS", "benchmarks/recipes.csv")]:
+    for name, place in [("README", "README.md"), ("RESULTS", "benchmarks/recipes/recipes.csv")]:
         monkeypatch.setattr(measuring, name, project.folder / place)
-    (project.folder / "benchmarks/recipes.csv").unlink(missing_ok=True)
+    (project.folder / "benchmarks/recipes/recipes.csv").unlink(missing_ok=True)
     monkeypatch.setattr(measuring, "ROOT", project.folder)
     for variable, value in project.environment.items():
         monkeypatch.setenv(variable, value)
@@ -170,7 +171,7 @@ def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch, ca
     words = ["python -m benchmarks.recipes", "more", "--seeds", "0", "7"]
     monkeypatch.setattr("sys.argv", words)
     measuring.main()
-    with (measured.folder / "benchmarks/recipes.csv").open(encoding="utf-8") as file:
+    with (measured.folder / "benchmarks/recipes/recipes.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["recipe"], row["seed"], row["epochs"]) for row in rows] == [
         ("more", "0", "2"), ("more", "7", "2"),
@@ -178,7 +179,7 @@ def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch, ca
     assert all(0 <= float(row["accuracy"]) <= 1 < float(row["train_seconds"]) for row in rows)
     (line,) = (line for line in measured.read("README.md").splitlines() if "| more |" in line)
     assert line.count(" ± ") == 2
-    monkeypatch.setattr(measuring, "measured", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measuring, "measure_recipe", lambda *_: pytest.fail("measured again"))
     capsys.readouterr()
     measuring.main()
     assert "Nothing to run: recipes.csv has a row of each run" in capsys.readouterr().out
@@ -190,7 +191,7 @@ def test_runs_can_be_spread_over_ray(measured: Project, monkeypatch):
     words = ["python -m benchmarks.recipes", "article", "more", "--seeds", "7", "--spread", "1"]
     monkeypatch.setattr("sys.argv", words)
     measuring.main()
-    rows = measuring.rows()
+    rows = measuring.read_rows()
     assert {row["recipe"]: row["seed"] for row in rows} == {"article": "7", "more": "7"}
     assert all(row["machine"].endswith("; 1 of its threads") for row in rows)
     assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
@@ -218,7 +219,7 @@ def test_a_run_that_fails_on_ray_says_why(measured: Project, monkeypatch):
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit, match=r"(?s)stages\.run train .* ended with 1:.*kernel of 31"):
         measuring.main()
-    assert measuring.rows() == []
+    assert measuring.read_rows() == []
 
 
 def test_recipes_that_are_not_committed_are_not_measured(measured: Project, monkeypatch):
@@ -229,22 +230,22 @@ def test_recipes_that_are_not_committed_are_not_measured(measured: Project, monk
 
 
 def test_a_measured_run_is_what_dvc_repro_gives(measured: Project):
-    found = measuring.measured(measured.folder, Run("article", 3))
+    found = measuring.measure_recipe(measured.folder, Run("article", 3))
     measured.edit({"seed": 3})
     measured.dvc("repro", "evaluate")
     assert found["accuracy"] == read_json(measured.folder / "reports/test.json")["accuracy"]
 
 
 def test_a_recipe_with_other_values_is_another(measured: Project):
-    values = recipe("article")
-    assert measuring.digest(values) == measuring.digest(dict(reversed(values.items())))
-    assert measuring.digest(values) != measuring.digest(values | {"train.epochs": 9})
-    assert measuring.digest(values) != measuring.digest(values | {"model.mlp.units": [9]})
-    assert measuring.digest(values) == measuring.digest(values | {"model.cnn.filters": [9]})
+    values = read_recipe("article")
+    assert measuring.recipe_key(values) == measuring.recipe_key(dict(reversed(values.items())))
+    assert measuring.recipe_key(values) != measuring.recipe_key(values | {"train.epochs": 9})
+    assert measuring.recipe_key(values) != measuring.recipe_key(values | {"model.mlp.units": [9]})
+    assert measuring.recipe_key(values) == measuring.recipe_key(values | {"model.cnn.filters": [9]})
 
 
 def test_a_row_has_the_values_that_ran_whatever_the_file_became(measured: Project, monkeypatch):
-    values = recipe("article")
+    values = read_recipe("article")
 
     def edited_meanwhile(_commit, _run):
         path = measured.folder / "recipes.yaml"
@@ -252,12 +253,13 @@ def test_a_row_has_the_values_that_ran_whatever_the_file_became(measured: Projec
         return {"versions": "none", "accuracy": "0.5", "accuracy_trusted": "0.5",
                 "parameters": "1", "train_seconds": "1", "machine": "none"}  # fmt: skip
 
-    monkeypatch.setattr(measuring, "measured", edited_meanwhile)
+    monkeypatch.setattr(measuring, "measure_recipe", edited_meanwhile)
     monkeypatch.setattr("sys.argv", ["python -m benchmarks.recipes", "article", "--seeds", "1"])
     measuring.main()
-    (row,) = measuring.rows()
-    assert recipe("article") != values
-    assert (row["values"], row["epochs"]) == (measuring.digest(values), str(values["train.epochs"]))
+    (row,) = measuring.read_rows()
+    assert read_recipe("article") != values
+    expected = (measuring.recipe_key(values), str(values["train.epochs"]))
+    assert (row["values"], row["epochs"]) == expected
 
 
 def test_no_two_runs_of_an_ensemble_share_a_member():

@@ -60,7 +60,7 @@ def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(project: P
     project.dvc("repro")
     project.run("python", "-m", "tools.report")
     text = project.read("report/report.md")
-    assert "Trained on the validation images, too" in text
+    assert "Trained on the validation images as well" in text
     assert " test images" in text
 
 

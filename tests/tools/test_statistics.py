@@ -1,4 +1,4 @@
-"""tools/statistics.py against published examples and, seeded, against the truth of simulations."""
+"""compare's statistics against published examples and, seeded, the truth of simulations."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_resampled_columns_see_the_same_draws() -> None:
 
 def test_resampling_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many draws fit into memory at once, each has as many images as there are."""
-    monkeypatch.setattr("tools.statistics.BLOCK", 1_000)
+    monkeypatch.setattr("tools.compare.statistics.BLOCK", 1_000)
     means = resampled_means(np.ones((400, 1)), np.random.default_rng(0), 7)
     np.testing.assert_array_equal(means, np.ones((7, 1)))
 

@@ -2,10 +2,12 @@
 
 import ast
 from collections.abc import Iterator
+from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from stages.run.yaml_files import read_yaml
+from stages.shared.errors import UserError
 from tools.shared.paths import PIPELINE, STAGES
 
 
@@ -13,7 +15,8 @@ def reached_files(stage: str) -> set[Path]:
     """The files that `stages.STAGE.main` consists of: itself, what it imports, what these import.
 
     Imports within functions count. Those under `if TYPE_CHECKING:` do not: they never happen. What
-    stages/run calls of a stage before its main, environment.py, counts as well.
+    stages/run calls of a stage before its main, environment.py, counts as well. Raises UserError
+    if a file cannot be parsed.
     """
     found: set[Path] = set()
     todo = [
@@ -25,9 +28,19 @@ def reached_files(stage: str) -> set[Path]:
         path = todo.pop()
         if path not in found:
             found.add(path)
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            todo += [file for name in imported_names(tree) for file in files_of_module(name)]
+            names = imported_names(parse_code(path), ".".join(path.parts[:-1]))
+            todo += [file for name in names for file in files_of_module(name)]
     return found
+
+
+def parse_code(path: Path) -> ast.Module:
+    """Raises UserError if it is not Python, as with the marks of a merge in it."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise UserError(
+            f"{path}, line {error.lineno}: not readable as Python: {error.msg}"
+        ) from None
 
 
 def files_of_module(name: str) -> list[Path]:
@@ -43,17 +56,22 @@ def files_of_module(name: str) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Every name that an import statement brings, with its module."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            yield from (name for other in node.orelse for name in imported_names(other))
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        else:
-            yield from imported_names(node)
+def imported_names(node: ast.AST, package: str) -> Iterator[str]:
+    """Every name that an import within `node` brings, with its module; relative to `package`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        module = resolve_name("." * node.level + (node.module or ""), package)
+        yield from (f"{module}.{alias.name}" for alias in node.names)
+    else:
+        parts = node.orelse if is_for_types_alone(node) else ast.iter_child_nodes(node)
+        yield from (name for part in parts for name in imported_names(part, package))
+
+
+def is_for_types_alone(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether the node is an `if TYPE_CHECKING:`, whose body never runs."""
+    tests = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+    return isinstance(node, ast.If) and ast.unparse(node.test) in tests
 
 
 def stray_modules() -> Iterator[tuple[str, Path]]:

@@ -1,11 +1,8 @@
-"""The model's file: its bytes, and that it opens without this project."""
+"""Loading the model's file: what train wrote opens, and everything else is refused."""
 
 import io
 import json
-import os
 import pickle
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -13,81 +10,26 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, ROOT, SHAPE, tiny_images
+from conftest import CLASSES, SHAPE, normalization, tiny_block, tiny_images
 
 from stages.evaluate.model_file import load_model
 from stages.shared.errors import UserError
-from stages.train.architectures import average_networks, build_network
+from stages.train.architectures import ARCHITECTURES, average_networks, build_network
 from stages.train.saving import save_model
 
-IMAGES, LABELS = tiny_images(12, seed=5)
-
-# First what someone else does with the file: plain Keras, no project on the path. Then the same
-# Python gets the project and saves: another process with another history (Keras' import is slow).
-ELSEWHERE = """
-import sys
-import keras, numpy
-model = keras.saving.load_model("model.keras")
-numpy.save("probabilities.npy", model.predict(numpy.load("images.npy"), verbose=0))
-assert not any(name.partition(".")[0] == "stages" for name in sys.modules)
-
-from pathlib import Path
-sys.path[:0] = sys.argv[1:]
-from stages.saving import save_model
-from test_saving import network
-save_model(network(), Path("saved.keras"))
-"""
+IMAGES, _LABELS = tiny_images(12, seed=5)
 
 
-def network() -> keras.Model:
+def network(name: str = "mlp", **block: object) -> keras.Model:
     keras.utils.set_random_seed(3)
-    block = {"units": [8, 4], "dropout": [0.2, 0.0], "batch_normalization": False}
-    return build_network("mlp", SHAPE, len(CLASSES), **block)
+    return build_network(name, SHAPE, len(CLASSES), **tiny_block(name, **block))
 
 
-def ensemble() -> keras.Model:
-    """A network with every kind of layer that the project has."""
-    block = {
-        "filters": [4, 8], "kernels": [3, 3], "strides": [1, 2],
-        "dropout": 0.2, "batch_normalization": True,
-    }  # fmt: skip
-    return average_networks([build_network("cnn", SHAPE, len(CLASSES), **block), network()])
+def predict(model: keras.Model) -> np.ndarray:
+    return model.predict(IMAGES, verbose=0)
 
 
-def trained_network() -> keras.Model:
-    """A network whose optimizer has a state."""
-    model = network()
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    model.fit(IMAGES, LABELS, epochs=1, verbose=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder, with nothing of the project in it, where another Python did ELSEWHERE."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    save_model(trained_network(), folder / "model.keras")
-    np.save(folder / "images.npy", IMAGES)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", ELSEWHERE, ROOT, ROOT / "tests"],
-        cwd=folder, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def test_the_same_network_is_the_same_bytes(tmp_path):
-    first, second = tmp_path / "first" / "model.keras", tmp_path / "second" / "model.keras"
-    save_model(network(), first)
-    keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])  # counts up Keras' names
-    save_model(network(), second)
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_another_process_writes_the_same_bytes(tmp_path, elsewhere):
-    save_model(network(), tmp_path / "model.keras")
-    assert (tmp_path / "model.keras").read_bytes() == (elsewhere / "saved.keras").read_bytes()
+# Files that train wrote
 
 
 def test_a_saved_model_can_be_saved_again_in_the_same_bytes(tmp_path):
@@ -96,47 +38,19 @@ def test_a_saved_model_can_be_saved_again_in_the_same_bytes(tmp_path):
     assert (tmp_path / "once.keras").read_bytes() == (tmp_path / "again.keras").read_bytes()
 
 
-def test_every_layer_of_the_project_may_be_loaded(tmp_path):
-    keras.utils.set_random_seed(3)
-    model = ensemble()
-    save_model(model, tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        load_model(tmp_path / "model.keras").predict(IMAGES, verbose=0),
-        model.predict(IMAGES, verbose=0),
-    )
-
-
-def test_other_weights_are_other_bytes(tmp_path):
-    save_model(network(), tmp_path / "one.keras")
-    save_model(trained_network(), tmp_path / "other.keras")
-    assert (tmp_path / "one.keras").read_bytes() != (tmp_path / "other.keras").read_bytes()
-
-
-def test_training_leaves_no_trace_but_weights(tmp_path):
-    """No optimizer: three times the size, and of no use to someone who predicts."""
-    trained, bare = trained_network(), network()
-    bare.set_weights(trained.get_weights())
-    save_model(trained, tmp_path / "trained.keras")
-    save_model(bare, tmp_path / "bare.keras")
-    assert (tmp_path / "trained.keras").read_bytes() == (tmp_path / "bare.keras").read_bytes()
-    assert not hasattr(keras.saving.load_model(tmp_path / "trained.keras"), "optimizer")
-    assert trained.optimizer.iterations == 1  # the network itself keeps its optimizer
-
-
-def test_weights_and_probabilities_survive(tmp_path):
-    model = trained_network()
+@pytest.mark.parametrize("normalized", [True, False], ids=["normalized", "with biases"])
+def test_an_ensemble_of_every_network_comes_back_as_it_was(tmp_path, normalized):
+    """So every kind of layer that the project builds may be loaded."""
+    members = [network(name, **normalization(name, normalized)) for name in ARCHITECTURES]
+    model = average_networks(members)
     save_model(model, tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
     for before, after in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(
-        model.predict(IMAGES, verbose=0), loaded.predict(IMAGES, verbose=0)
-    )
+    np.testing.assert_array_equal(predict(loaded), predict(model))
 
 
-def test_plain_keras_opens_it_without_this_project(elsewhere):
-    here = load_model(elsewhere / "model.keras").predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(np.load(elsewhere / "probabilities.npy"), here, atol=1e-6)
+# Missing and damaged files
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path):
@@ -183,15 +97,10 @@ def test_another_zip_file_is_refused(tmp_path):
         load_model(path)
 
 
-def test_saving_leaves_the_model_alone_in_its_folder(tmp_path):
-    save_model(network(), tmp_path / "models" / "model.keras")
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["model.keras"]
+# Files made to do harm
 
 
-# Files that someone made to do harm
-
-
-def rewritten(path: Path, **changes: object) -> None:
+def write_changed(path: Path, **changes: object) -> None:
     """Save a model and replace members of its file: config by a function of it, weights, extra."""
     save_model(network(), path)
     with zipfile.ZipFile(path) as archive:
@@ -256,7 +165,7 @@ BOMB = {"shape": (10**9,), "dtype": "f4", "compression": "gzip", "chunks": (1000
 )
 def test_a_harmful_file_is_refused_before_anything_is_built(tmp_path, changes, message):
     path = tmp_path / "folder" / "model.keras"
-    rewritten(path, **changes)
+    write_changed(path, **changes)
     with pytest.raises(UserError, match=message):
         load_model(path)
     assert [each.name for each in tmp_path.rglob("*")] == ["folder", "model.keras"]

@@ -1,6 +1,7 @@
-"""The figures: the article's sizes, titles, axes and legends, and what real data brings along."""
+"""The figures: the article's sizes, titles, axes and legends, and the oddities of real data."""
 
 import itertools
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from matplotlib.text import Text
 from stages.plots import figures
 
 IMAGES, LABELS = tiny_images(40, seed=6)
-LONG = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-        "Ankle boot"]  # fmt: skip
+LONG = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot")  # fmt: skip
+SHORT = tuple("0123456789")
 HISTORY = {
     "epoch": np.array([1.0, 2, 3]),
     "accuracy": np.array([0.5, 0.6, 0.7]),
@@ -31,15 +33,8 @@ RECALLS = [
 
 
 EVERY_FIGURE = [
-    "samples",
-    "right",
-    "wrong",
-    "distribution",
-    "curves",
-    "confusion",
-    "pairs",
-    "recall",
-]
+    "samples", "right", "wrong", "distribution", "curves", "confusion", "pairs", "recall",
+]  # fmt: skip
 
 
 def size(figure: Figure) -> tuple[float, float]:
@@ -57,7 +52,7 @@ def ticks(axes: Axes, axis: str) -> list[str]:
 
 
 def overhang(figure: Figure) -> float:
-    """How far, in inches, what is drawn reaches over the figure's edges; 0 is not at all."""
+    """How far, in inches, the drawing reaches over the figure's edges; 0 if it does not."""
     FigureCanvasAgg(figure).draw()
     width, height = size(figure)
     box = figure.get_tightbbox()
@@ -75,27 +70,25 @@ def overlapping(figure: Figure, texts: list[Text]) -> list[tuple[str, str]]:
     ]
 
 
-def drawn_with(classes: list[str]) -> dict[str, Figure]:
-    """Every figure, for these classes, with a confusion of each class as the next."""
-    count = len(classes)
+@cache
+def draw(name: str, classes: tuple[str, ...]) -> Figure:
+    """The figure for these classes, with a confusion of each class as the next."""
+    names, count = list(classes), len(classes)
     labels = np.arange(40) % count
     counts = np.diag(np.full(count, 900)) + np.roll(np.eye(count, dtype=int), 1, axis=1)
-    recalls = [RECALLS[0] | {"class": name} for name in classes]
-    return {
-        "samples": figures.samples(IMAGES, labels, classes),
-        "right": figures.predictions(IMAGES, labels, labels, classes, right=True),
-        "wrong": figures.predictions(IMAGES, labels, (labels + 1) % count, classes, right=False),
-        "distribution": figures.class_distribution(labels, classes, "Class"),
-        "curves": figures.training_curves(HISTORY),
-        "confusion": figures.confusion_matrix(counts, classes),
-        "pairs": figures.confused_pairs(counts, classes, most=10),
-        "recall": figures.class_recall(recalls, "Class"),
+    recalls = [RECALLS[0] | {"class": each} for each in names]
+    wrong = (labels + 1) % count
+    makers = {
+        "samples": partial(figures.samples, IMAGES, labels, names),
+        "right": partial(figures.predictions, IMAGES, labels, labels, names, right=True),
+        "wrong": partial(figures.predictions, IMAGES, labels, wrong, names, right=False),
+        "distribution": partial(figures.class_distribution, labels, names, "Class"),
+        "curves": partial(figures.training_curves, HISTORY),
+        "confusion": partial(figures.confusion_matrix, counts, names),
+        "pairs": partial(figures.confused_pairs, counts, names, most=10),
+        "recall": partial(figures.class_recall, recalls, "Class"),
     }
-
-
-@pytest.fixture(scope="module")
-def with_long_names() -> dict[str, Figure]:
-    return drawn_with(LONG)
+    return makers[name]()
 
 
 # The article's figures
@@ -194,7 +187,7 @@ def test_predictions_are_the_first_nine_of_their_kind(right, title):
         np.testing.assert_array_equal(axes.images[0].get_array(), IMAGES[i])
 
 
-# Beside the article's: what it reads off its matrix by eye
+# Figures that the article lacks: it reads them off its confusion matrix by eye
 
 
 def test_the_most_confused_pairs_come_first_and_ties_keep_the_classes_order():
@@ -216,7 +209,7 @@ def test_only_so_many_pairs_are_shown():
 
 
 def test_more_pairs_make_a_higher_figure():
-    few, many = (drawn_with(LONG[:count])["pairs"] for count in (4, 10))
+    few, many = (draw("pairs", LONG[:count]) for count in (4, 10))
     assert size(few)[0] == size(many)[0]
     assert size(few)[1] < size(many)[1]
 
@@ -235,10 +228,10 @@ def test_the_best_recognised_class_comes_first_with_its_interval():
     assert [text.get_text() for text in axes.texts] == ["87.5%", "75.0%", "75.0%"]
 
 
-# What other data and other models bring
+# Other data, other models
 
 
-def test_fewer_than_nine_wrong_predictions_are_shown_as_they_are():
+def test_fewer_than_nine_wrong_predictions_are_all_shown():
     predicted = LABELS.astype(int)
     predicted[[4, 30]] = 2
     predicted[30] = 1
@@ -261,31 +254,31 @@ def test_no_confused_pair_is_an_empty_figure():
     assert [mark for mark in axes.get_xticks() if mark % 1] == []  # a count is whole
 
 
-def test_fewer_samples_than_fifteen_are_shown_as_they_are():
+def test_fewer_than_fifteen_samples_are_all_shown():
     assert len(figures.samples(IMAGES[:4], LABELS[:4], CLASSES).axes) == 4
 
 
 @pytest.mark.parametrize("name", EVERY_FIGURE)
-def test_nothing_is_cut_off_with_long_class_names(with_long_names, name):
-    assert overhang(with_long_names[name]) == 0
+def test_nothing_is_cut_off_with_long_class_names(name):
+    assert overhang(draw(name, LONG)) == 0
 
 
 @pytest.mark.parametrize("name", ["samples", "right", "wrong"])
-def test_titles_of_images_do_not_run_into_each_other(with_long_names, name):
-    figure = with_long_names[name]
+def test_titles_of_images_do_not_run_into_each_other(name):
+    figure = draw(name, LONG)
     assert overlapping(figure, [axes.title for axes in figure.axes]) == []
 
 
 @pytest.mark.parametrize("name", ["confusion", "pairs", "recall"])
-def test_long_names_at_the_left_stay_apart(with_long_names, name):
-    figure = with_long_names[name]
+def test_long_names_at_the_left_stay_apart(name):
+    figure = draw(name, LONG)
     assert overlapping(figure, figure.axes[0].get_yticklabels()) == []
 
 
 @pytest.mark.parametrize("name", ["distribution", "confusion"])
-def test_names_below_are_slanted_where_they_are_long(with_long_names, name):
-    """Rectangles around slanted names overlap, so only the straight ones can be measured."""
-    long, short = with_long_names[name], drawn_with(list("0123456789"))[name]
+def test_long_names_below_are_slanted(name):
+    """Rectangles around slanted names overlap, so only straight ones can be measured."""
+    long, short = draw(name, LONG), draw(name, SHORT)
     assert {label.get_rotation() for label in long.axes[0].get_xticklabels()} == {30}
     assert {label.get_rotation() for label in short.axes[0].get_xticklabels()} == {0}
     assert overlapping(short, short.axes[0].get_xticklabels()) == []

@@ -1,23 +1,25 @@
 """plots: which files it writes, and that each figure shows the arrays it should."""
 
+import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import CLASSES, tiny_dataset, tiny_files, tiny_images
+from conftest import CLASSES, make_section, tiny_dataset, tiny_files, tiny_images
 from matplotlib.figure import Figure
 
-from stages.evaluate import class_scores
-from stages.evaluate.main import write_json
-from stages.plots import figures, main
+from stages.evaluate.class_scores import confusion_counts, confusion_rows, score_rows
+from stages.plots import figures
+from stages.plots.main import draw_figures, main
 from stages.run.params import Dataset, Plots
-from stages.shared.arrays import write_array, write_table
+from stages.shared.arrays import write_array
 from stages.shared.errors import UserError
 
-DATASET = Dataset(**tiny_dataset(tiny_files(), sources=[]))
+DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 TRAIN, VALIDATION, TEST = tiny_images(48, seed=1), tiny_images(12, seed=2), tiny_images(30, seed=3)
 WRONG = [2, 7, 11]  # of the test images
 SIZES = {  # in inches; three pairs are confused
@@ -51,41 +53,36 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predicted[WRONG] = (predicted[WRONG] + 1) % 3
     probabilities = np.eye(3, dtype=np.float32)[predicted]
     write_array(folder / "reports" / "probabilities_test.npy", probabilities)
-    counts = class_scores.confusion_counts(probabilities, labels)
-    write_json(folder / "reports" / "confusion.json", class_scores.confusion_rows(counts, CLASSES))
-    by_class = class_scores.by_class(probabilities, labels, CLASSES)
-    write_json(folder / "reports" / "classes.json", by_class)
-    history = {"epoch": [1, 2], "accuracy": [0.5, 0.7], "loss": [0.9, 0.6],
-               "validation_accuracy": [0.4, 0.6], "validation_loss": [1.0, 0.8]}  # fmt: skip
-    write_table(folder / "reports" / "history.csv", history)
+    counts = confusion_counts(probabilities, labels)
+    for name, rows in [("confusion", confusion_rows), ("classes", score_rows)]:
+        text = json.dumps(rows(counts, CLASSES))
+        (folder / "reports" / f"{name}.json").write_text(text, encoding="utf-8")
+    (folder / "reports" / "history.csv").write_text(
+        "epoch,accuracy,loss,validation_accuracy,validation_loss\n"
+        "1,0.5,0.9,0.4,1.0\n2,0.7,0.6,0.6,0.8\n",
+        encoding="utf-8",
+    )
     return folder
 
 
 def draw(inputs: Path, folder: Path, resolution: int = 40, confused_pairs: int = 10) -> None:
-    section = Plots(resolution=resolution, confused_pairs=confused_pairs)
-    main.main(inputs / "processed", inputs / "reports", folder, DATASET, section)
+    section = make_section(Plots, resolution=resolution, confused_pairs=confused_pairs)
+    main(inputs / "processed", inputs / "reports", folder, DATASET, section)
 
 
 @pytest.fixture(scope="module")
 def drawn(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Figure]]:
-    """The folder in which the stage has drawn, and the figures themselves by their functions."""
-    folder, seen = tmp_path_factory.mktemp("figures"), {}
+    """The folder in which the stage has drawn, and its figures by name."""
+    folder, kept = tmp_path_factory.mktemp("figures"), {}
 
-    def seeing(name: str, function: Callable[..., Figure]) -> Callable[..., Figure]:
-        def draw_and_keep(*args: object, right: bool | None = None, **kwargs: object) -> Figure:
-            kind = name if right is None else {True: "right", False: "wrong"}[right]
-            more = {} if right is None else {"right": right}
-            seen[kind] = function(*args, **more, **kwargs)
-            return seen[kind]
-
-        return draw_and_keep
+    def draw_and_keep(*arguments: Any) -> dict[str, Figure]:
+        kept.update(draw_figures(*arguments))
+        return kept
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("samples", "class_distribution", "training_curves", "confusion_matrix",
-                     "confused_pairs", "class_recall", "predictions"):  # fmt: skip
-            patch.setattr(figures, name, seeing(name, getattr(figures, name)))
+        patch.setattr("stages.plots.main.draw_figures", draw_and_keep)
         draw(inputs, folder)
-    return folder, seen
+    return folder, kept
 
 
 def pixels(path: Path) -> tuple[int, int]:
@@ -106,13 +103,18 @@ def test_a_picture_has_its_size_at_the_resolution(drawn, name):
     assert pixels(folder / f"{name}.png") == (int(width * 40), int(height * 40))
 
 
-def test_the_resolution_is_obeyed_and_two_runs_give_the_same_bytes(inputs, tmp_path):
-    draw(inputs, tmp_path / "first", resolution=30)
-    draw(inputs, tmp_path / "second", resolution=30)
-    assert pixels(tmp_path / "first" / "samples.png") == (300, 150)
+def test_the_resolution_is_obeyed(inputs, tmp_path, monkeypatch):
+    one_figure = {"samples": figures.samples(*TRAIN, CLASSES)}
+    monkeypatch.setattr("stages.plots.main.draw_figures", lambda *_: one_figure)
+    draw(inputs, tmp_path, resolution=30)
+    assert pixels(tmp_path / "samples.png") == (300, 150)
+
+
+def test_two_runs_give_the_same_bytes(inputs, drawn, tmp_path):
+    first, _figures = drawn
+    draw(inputs, tmp_path)
     for name in SIZES:
-        first, second = (tmp_path / run / f"{name}.png" for run in ("first", "second"))
-        assert first.read_bytes() == second.read_bytes(), name
+        assert (tmp_path / f"{name}.png").read_bytes() == (first / f"{name}.png").read_bytes(), name
 
 
 def test_the_class_distribution_counts_train_and_validation_together(drawn):
@@ -132,12 +134,13 @@ def test_the_samples_are_training_images(drawn):
 def test_the_predictions_are_test_images(drawn):
     _folder, by_name = drawn
     right = [i for i in range(30) if i not in WRONG][:9]
-    for kind, chosen in [("right", right), ("wrong", WRONG)]:
-        shown = [axes.images[0].get_array() for axes in by_name[kind].axes]
+    for kind, chosen in [("correct", right), ("wrong", WRONG)]:
+        axes_of_images = by_name[f"{kind}_predictions"].axes
+        shown = [axes.images[0].get_array() for axes in axes_of_images]
         np.testing.assert_array_equal(shown, TEST[0][chosen])
 
 
-def test_the_confusion_is_that_of_the_report(drawn):
+def test_the_confusion_is_read_from_the_report(drawn):
     _folder, by_name = drawn
     texts = [text.get_text() for text in by_name["confusion_matrix"].axes[0].texts]
     # Of ten each: image 7 is a middle as right; 2 and 11 are rights as left.
@@ -147,10 +150,10 @@ def test_the_confusion_is_that_of_the_report(drawn):
 
 
 def test_a_missing_report_is_an_error_before_anything_is_drawn(inputs, tmp_path):
+    section = make_section(Plots, resolution=40, confused_pairs=10)
     (tmp_path / "reports").mkdir()
     with pytest.raises(UserError, match=r"probabilities_test\.npy is missing"):
-        main.main(
-            inputs / "processed", tmp_path / "reports", tmp_path / "figures", DATASET,
-            Plots(resolution=40, confused_pairs=10),
+        main(
+            inputs / "processed", tmp_path / "reports", tmp_path / "figures", DATASET, section
         )  # fmt: skip
     assert not (tmp_path / "figures").exists()

@@ -1,12 +1,14 @@
-"""params.yaml and data/catalog.yaml: what is accepted, and what is said about the rest."""
+"""params.yaml and dataset.yaml: what is accepted, and what is said about the rest."""
 
 import copy
 import math
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.run.params import Params, read_sections
-from stages.run.yaml_files import Section, read_yaml, validate
+from stages.run.yaml_files import read_yaml, validate
 from stages.shared.errors import UserError
 
 PARAMS = ROOT / "params.yaml"
-CATALOG = ROOT / "data" / "catalog.yaml"
+DATA = ROOT / "data"
+DATASETS = sorted(file.parent.name for file in DATA.glob("*/dataset.yaml"))
 TEXT = PARAMS.read_text(encoding="utf-8")
 VALUES = yaml.safe_load(TEXT)
 MLP, CNN = VALUES["model"]["mlp"], VALUES["model"]["cnn"]
@@ -60,7 +63,7 @@ def refusal(folder: Path, content: object) -> str:
     """What is said about a params.yaml, without the path at its start."""
     path = write(folder, content)
     with pytest.raises(UserError) as caught:
-        read_sections(path, CATALOG)
+        read_sections(path, DATA)
     message = str(caught.value)
     assert message.startswith(str(path))
     return message.removeprefix(str(path))
@@ -73,47 +76,52 @@ def problem(folder: Path, content: object) -> str:
     return line.strip()
 
 
-def catalog_with(key: str, value: object) -> dict[str, Any]:
-    return {"tiny": set_value(tiny_dataset(tiny_files(), sources=[]), key, value)}
-
-
-def catalog_refusal(folder: Path, content: object) -> str:
-    catalog = write(folder, content, "catalog.yaml")
+def dataset_refusal(folder: Path, content: object) -> str:
+    """What is said about a dataset.yaml, without the path at its start."""
+    (folder / "tiny").mkdir()
+    path = write(folder / "tiny", content, "dataset.yaml")
+    params = write(folder, set_value(VALUES, "dataset", "tiny"))
     with pytest.raises(UserError) as caught:
-        read_sections(PARAMS, catalog)
-    assert str(caught.value).startswith(str(catalog))
-    return str(caught.value).removeprefix(str(catalog))
+        read_sections(params, folder)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value).removeprefix(str(path))
 
 
-def plain(section: object) -> object:
-    return section.model_dump() if isinstance(section, Section) else section
+def dataset_with(key: str, value: object) -> dict[str, Any]:
+    return set_value(tiny_dataset(tiny_files(), sources=[]), key, value)
+
+
+def as_values(section: Any) -> Any:
+    """What the attributes of a section hold, as the file has it."""
+    if isinstance(section, SimpleNamespace):
+        return {name: as_values(value) for name, value in vars(section).items()}
+    return section
 
 
 # What the project ships
 
 
 def test_the_shipped_params_come_through_as_they_are():
-    sections = read_sections(PARAMS, CATALOG)
+    sections = read_sections(PARAMS, DATA)
     assert sections.keys() == VALUES.keys()
     for name in VALUES.keys() - {"dataset"}:
-        assert plain(sections[name]) == VALUES[name]
+        assert as_values(sections[name]) == VALUES[name]
 
 
-@pytest.mark.parametrize("dataset", yaml.safe_load(CATALOG.read_text(encoding="utf-8")))
-def test_each_data_set_of_the_shipped_catalog_can_be_chosen(tmp_path, dataset):
-    path = write(tmp_path, set_value(VALUES, "dataset", dataset))
-    block = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))[dataset]
-    assert read_sections(path, CATALOG)["dataset"].model_dump() == block
+@pytest.mark.parametrize("name", DATASETS)
+def test_each_data_set_of_the_project_can_be_chosen(tmp_path, name):
+    path = write(tmp_path, set_value(VALUES, "dataset", name))
+    values = yaml.safe_load((DATA / name / "dataset.yaml").read_text(encoding="utf-8"))
+    assert as_values(read_sections(path, DATA)["dataset"]) == values
 
 
-def test_the_network_that_the_name_chooses_is_at_hand():
-    model = read_sections(PARAMS, CATALOG)["model"]
-    assert model.chosen.model_dump() == VALUES["model"][VALUES["model"]["name"]]
-
-
-def test_sections_cannot_be_changed():
-    with pytest.raises(ValueError, match="frozen"):
-        read_sections(PARAMS, CATALOG)["train"].epochs = 1
+def test_a_section_has_no_logic_that_a_stage_could_call():
+    """It would decide what is computed, and no stage has stages/run as a dep."""
+    sections = read_sections(PARAMS, DATA)
+    for name in ("dataset", "train", "model", "preprocess", "plots"):
+        assert type(sections[name]) is SimpleNamespace
+    assert type(sections["train"].augmentation) is SimpleNamespace
+    assert type(sections["model"].mlp) is SimpleNamespace
 
 
 # Values
@@ -149,7 +157,7 @@ def test_sections_cannot_be_changed():
 def test_values_up_to_the_limits_are_accepted(tmp_path, key, value):
     path = write(tmp_path, set_value(VALUES, key, value))
     name, *rest = key.split(".")
-    found = plain(read_sections(path, CATALOG)[name])
+    found = as_values(read_sections(path, DATA)[name])
     for part in rest:
         found = found[part]
     assert found == value
@@ -257,7 +265,7 @@ def test_a_warmup_ends_before_the_training_does(tmp_path, epochs):
 
 def test_each_member_of_an_ensemble_has_a_seed(tmp_path):
     last = set_value(VALUES, "seed", 2**32 - 2)
-    assert read_sections(write(tmp_path, set_value(last, "train.members", 2)), CATALOG)
+    assert read_sections(write(tmp_path, set_value(last, "train.members", 2)), DATA)
     line = problem(tmp_path, set_value(last, "train.members", 3))
     assert line.endswith("expected the last one to be at most 4294967295")
 
@@ -265,7 +273,7 @@ def test_each_member_of_an_ensemble_has_a_seed(tmp_path):
 @pytest.mark.parametrize("number", ["1e-05", "1E-5", "1.0e-05", "0.00001"])
 def test_a_small_number_is_a_number_as_dvc_writes_it(tmp_path, number):
     path = write(tmp_path, TEXT.replace("learning_rate: 0.001", f"learning_rate: {number}"))
-    assert read_sections(path, CATALOG)["train"].learning_rate == 1e-5
+    assert read_sections(path, DATA)["train"].learning_rate == 1e-5
 
 
 def test_every_problem_is_in_one_message(tmp_path):
@@ -320,10 +328,18 @@ def test_a_key_that_is_no_text_is_refused(tmp_path, key):
     assert "Keys should be strings" in problem(tmp_path, VALUES | {key: 1})
 
 
-def test_a_data_set_that_the_catalog_lacks_is_refused_and_its_blocks_are_named(tmp_path):
-    message = refusal(tmp_path, set_value(VALUES, "dataset", "cifar"))
-    assert message.startswith(": dataset: found 'cifar', expected a block of ")
-    assert message.endswith("catalog.yaml: mnist | fashion_mnist")
+@pytest.mark.parametrize("name", ["cifar", "raw", "processed", "MNIST"])
+def test_a_data_set_without_a_folder_is_refused_and_the_others_are_named(tmp_path, name):
+    message = refusal(tmp_path, set_value(VALUES, "dataset", name))
+    assert message.startswith(f": dataset: found '{name}', expected a folder of ")
+    assert message.endswith(f"that has a dataset.yaml: {' | '.join(DATASETS)}")
+
+
+@pytest.mark.parametrize(
+    "name", ["../mnist", "mnist/", "v1.2", "", "${seed}", "my data", "mnist\n"]
+)
+def test_a_name_that_dvc_could_not_use_is_refused(tmp_path, name):
+    assert problem(tmp_path, set_value(VALUES, "dataset", name)).startswith("dataset: ")
 
 
 # YAML
@@ -400,7 +416,7 @@ def test_an_anchor_of_a_plain_value_is_as_good_as_the_value(tmp_path):
     text = TEXT.replace("seed: 0 ", "seed: &seed 7", 1).replace(
         "split_seed: 0", "split_seed: *seed"
     )
-    assert read_sections(write(tmp_path, text), CATALOG)["preprocess"].split_seed == 7
+    assert read_sections(write(tmp_path, text), DATA)["preprocess"].split_seed == 7
 
 
 @pytest.mark.parametrize(
@@ -412,12 +428,12 @@ def test_what_is_not_utf_8_is_refused(tmp_path, content):
 
 def test_a_missing_file_says_how_to_get_it_back(tmp_path):
     with pytest.raises(UserError, match=r"gone\.yaml is missing: `git checkout -- "):
-        read_sections(tmp_path / "gone.yaml", CATALOG)
-    with pytest.raises(UserError, match=r"gone\.yaml is missing: `git checkout -- "):
-        read_sections(PARAMS, tmp_path / "gone.yaml")
+        read_sections(tmp_path / "gone.yaml", DATA)
+    with pytest.raises(UserError, match=r"that has a dataset\.yaml: there is none"):
+        read_sections(PARAMS, tmp_path)
 
 
-# The catalog
+# dataset.yaml
 
 
 @pytest.mark.parametrize(
@@ -444,32 +460,34 @@ def test_a_missing_file_says_how_to_get_it_back(tmp_path):
         ("title", None),
     ],
 )
-def test_a_wrong_value_of_the_catalog_is_named_with_its_place(tmp_path, key, value):
+def test_a_wrong_value_of_a_data_set_is_named_with_its_place(tmp_path, key, value):
     first, last = key.rsplit(".", 1) if "." in key else ("", key)
     changed = {first: [value]} if last == "0" else {key: value}
     ((place, content),) = changed.items()
-    header, *lines = catalog_refusal(tmp_path, catalog_with(place, content)).splitlines()
+    header, *lines = dataset_refusal(tmp_path, dataset_with(place, content)).splitlines()
     assert header == " has 1 problem:"
-    assert lines[0].startswith(f"  tiny.{key}: ")
+    assert lines[0].startswith(f"  {key}: ")
 
 
-def test_an_unknown_and_a_missing_key_of_the_catalog_are_named(tmp_path):
-    catalog = catalog_with("files.validation_images", {})
-    del catalog["tiny"]["files"]["test_images"]
-    assert catalog_refusal(tmp_path, catalog).splitlines() == [
+def test_an_unknown_and_a_missing_key_of_a_data_set_are_named(tmp_path):
+    dataset = dataset_with("files.validation_images", {})
+    del dataset["files"]["test_images"]
+    assert dataset_refusal(tmp_path, dataset).splitlines() == [
         " has 2 problems:",
-        "  tiny.files.test_images: missing; add it",
-        f"  tiny.files.validation_images: unknown key; expected one of {', '.join(tiny_files())}",
+        "  files.test_images: missing; add it",
+        f"  files.validation_images: unknown key; expected one of {', '.join(tiny_files())}",
     ]
 
 
-def test_a_catalog_that_is_no_mapping_is_refused(tmp_path):
-    assert "the file: should be a valid dictionary, found None" in catalog_refusal(tmp_path, "")
+def test_a_data_set_that_is_no_mapping_is_refused(tmp_path):
+    assert "the file: should be a valid dictionary, found None" in dataset_refusal(tmp_path, "")
 
 
-def test_a_block_that_is_not_chosen_is_checked_too(tmp_path):
-    catalog = yaml.safe_load(CATALOG.read_text(encoding="utf-8")) | catalog_with("title", 5)
-    assert "tiny.title: should be a valid string" in catalog_refusal(tmp_path, catalog)
+def test_a_data_set_that_is_not_chosen_does_not_matter(tmp_path):
+    shutil.copytree(DATA / "mnist", tmp_path / "mnist")
+    (tmp_path / "broken").mkdir()
+    write(tmp_path / "broken", "[", "dataset.yaml")
+    assert read_sections(PARAMS, tmp_path)["dataset"].title
 
 
 # Anything
@@ -500,7 +518,7 @@ PLACES = ["dataset", "seed", "train", "train.epochs", "train.learning_rate", "pr
 def test_any_text_is_read_or_refused(scratch, text):
     scratch.write_bytes(text.encode())
     with suppress(UserError):
-        read_sections(scratch, CATALOG)
+        read_sections(scratch, DATA)
 
 
 @pytest.mark.filterwarnings("ignore")  # an anchor that is used twice is worth no more than that
@@ -509,7 +527,7 @@ def test_any_text_is_read_or_refused(scratch, text):
 def test_any_text_within_the_shipped_file_is_read_or_refused(scratch, text, place):
     scratch.write_bytes((TEXT[:place] + text + TEXT[place:]).encode())
     with suppress(UserError):
-        read_sections(scratch, CATALOG)
+        read_sections(scratch, DATA)
 
 
 @settings(deadline=None)
@@ -540,8 +558,7 @@ def check(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def make_project(folder: Path, params: object) -> None:
     write(folder, params)
-    (folder / "data").mkdir()
-    write(folder / "data", CATALOG.read_bytes(), "catalog.yaml")
+    shutil.copytree(DATA / "mnist", folder / "data/mnist")
 
 
 def test_the_command_is_silent_if_all_is_well(tmp_path):

@@ -41,9 +41,12 @@ def add_stage(project: Project, source: str, head: str = "") -> None:
             {source}
     """
     lines = [line[8:] for line in code.splitlines()]
-    (project.folder / "stages" / "small.py").write_text("\n".join(lines), encoding="utf-8")
+    folder = project.folder / "stages/small"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "main.py").write_text("\n".join(lines), encoding="utf-8")
     pipeline = yaml.safe_load(project.read("dvc.yaml"))
-    declared = {"cmd": "-", "deps": ["stages/small.py"], "params": ["seed"]}
+    declared = {"cmd": "-", "deps": ["stages/small"], "params": ["seed"]}
     pipeline["stages"]["small"] = declared
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline), encoding="utf-8")
 
@@ -61,12 +64,17 @@ def test_paths_come_in_order_and_sections_by_name(clone):
     assert run_small(clone, "a", "b/c") == "a | b/c | 7 | Tiny bars\n"
 
 
-def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(clone):
-    add_stage(
-        clone, "import os; print(*map(os.environ.get, ['KERAS_BACKEND', 'TF_CPP_MIN_LOG_LEVEL']))"
-    )
-    clone.environment = clone.environment | {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "0"}
-    assert run_small(clone, "a", "b") == "tensorflow 0\n"
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(fresh_project, stage):
+    code = f"""
+import os
+from stages.run.importing import set_environment
+set_environment("{stage}")
+print(*map(os.environ.get, ["KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"]))
+"""
+    chosen = {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "0"}
+    project = Project(fresh_project.folder, fresh_project.environment | chosen)
+    assert project.run("python", "-c", code) == "tensorflow 0\n"
 
 
 @pytest.mark.parametrize("paths", [[], ["a"], ["a", "b", "c"]], ids=len)
@@ -84,9 +92,9 @@ def test_a_wrong_number_of_paths_is_refused(clone, paths):
 def test_a_stage_does_not_wait_for_what_it_does_not_use(fresh_project, stage, package):
     code = f"""
 import sys
-from stages.importing import WOULD_IMPORT, import_stage
+from stages.run.importing import HIDDEN, import_stage
 import_stage("{stage}")
-print(set(WOULD_IMPORT["{package}"]) & set(sys.modules))
+print(set(HIDDEN["{package}"]) & set(sys.modules))
 import_stage("evaluate")
 import sklearn.metrics, pandas, seaborn, scipy.stats  # they are hidden during one import alone
 """
@@ -95,7 +103,7 @@ import sklearn.metrics, pandas, seaborn, scipy.stats  # they are hidden during o
 
 @pytest.mark.parametrize("stage", ["fetch", "preprocess", "plots"])
 def test_only_train_and_evaluate_import_tensorflow(fresh_project, stage):
-    code = f"import stages.{stage}, sys; print({{'keras', 'tensorflow'}} & set(sys.modules))"
+    code = f"import stages.{stage}.main, sys; print({{'keras', 'tensorflow'}} & set(sys.modules))"
     assert fresh_project.run("python", "-c", code) == "set()\n"
 
 
@@ -117,7 +125,7 @@ def test_a_mistake_in_params_is_one_message(clone):
     first, second = message.splitlines()
     assert first == "train: params.yaml has 1 problem:"
     assert second == "  train.epochs: should be greater than or equal to 1, found 0"
-    assert not (clone.folder / "models").exists()
+    assert [file.name for file in (clone.folder / "models").iterdir()] == [".gitignore"]
 
 
 def test_a_python_without_the_packages_is_named(clone):
@@ -130,7 +138,9 @@ def test_a_python_without_the_packages_is_named(clone):
 
 
 def test_a_mistake_of_the_user_is_told_without_a_traceback(clone):
-    add_stage(clone, "from stages import UserError; raise UserError('what, and what to do')")
+    add_stage(
+        clone, "from stages.shared.errors import UserError; raise UserError('what, and what to do')"
+    )
     assert run_small(clone, "a", "b", code=1) == "small: what, and what to do\n"
 
 

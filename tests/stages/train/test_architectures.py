@@ -1,40 +1,69 @@
 """The article's network, layer by layer, and what holds of every network."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, SHAPE, tiny_images
+from conftest import (
+    ARTICLE,
+    CLASSES,
+    NETWORKS,
+    SHAPE,
+    normalization,
+    tiny_block,
+    tiny_images,
+    tiny_model,
+)
 
+from stages.run.params import Model
 from stages.shared.errors import UserError
-from stages.train.architectures import ARCHITECTURES, average_networks, build_network
-
-ARTICLE = {"units": [512, 256], "dropout": [0.2, 0.0], "batch_normalization": False}
-BLOCKS = {
-    "mlp": {"units": [8, 4], "dropout": [0.2, 0.0], "batch_normalization": True},
-    "cnn": {
-        "filters": [4, 6, 8], "kernels": [3, 5, 2], "strides": [1, 2, 1],
-        "dropout": 0.2, "batch_normalization": True,
-    },
-}  # fmt: skip
+from stages.train.architectures import (
+    ARCHITECTURES,
+    average_networks,
+    build_network,
+    network_maker,
+)
 
 
-def tiny_network(name: str = "mlp", **block: object) -> keras.Model:
-    return build_network(name, SHAPE, len(CLASSES), **(BLOCKS[name] | block))
+def tiny_network(name: str = "mlp", **changes: object) -> keras.Model:
+    return build_network(name, SHAPE, len(CLASSES), **tiny_block(name, **changes))
+
+
+def articles_network() -> keras.Model:
+    return build_network("mlp", (28, 28), 10, **ARTICLE["model"]["mlp"])
 
 
 def names_of(network: keras.Model) -> list[str]:
     return [layer.name for layer in network.layers]
 
 
+def test_every_network_has_its_function_its_type_and_its_block_in_the_articles_recipe():
+    known = list(ARCHITECTURES)
+    assert known == NETWORKS
+    assert known == [name for name in Model.model_fields if name != "name"]
+    assert known == list(get_args(Model.model_fields["name"].annotation))
+
+
+def test_the_maker_builds_the_chosen_network_for_the_classes_of_both_parts():
+    images, _labels = tiny_images(4, seed=0)
+    parts = [(images, np.array(labels, np.uint8)) for labels in ([0, 1, 1, 0], [2, 0, 1, 4])]
+    for training, validation in (parts, parts[::-1]):
+        network = network_maker(tiny_model("mlp", units=[5, 3]), training, validation)()
+        assert network.input.shape[1:] == SHAPE
+        assert network.output.shape[1] == 5
+        assert network.get_layer("dense_1").units == 5
+
+
 def test_the_articles_network_has_its_parameters_layer_by_layer():
-    network = build_network("mlp", (28, 28), 10, **ARTICLE)
+    network = articles_network()
     assert network.count_params() == 535_818
     counts = [layer.count_params() for layer in network.layers if layer.weights]
     assert counts == [401_920, 131_328, 2_570]
 
 
 def test_the_articles_network_has_its_layers_in_order():
-    network = build_network("mlp", (28, 28), 10, **ARTICLE)
+    network = articles_network()
     of_dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.activation.__name__ for layer in of_dense] == ["relu", "relu", "softmax"]
     assert names_of(network) == [
@@ -86,25 +115,25 @@ def test_each_layer_of_units_needs_its_dropout():
         tiny_network(units=[8, 4], dropout=[0.0])
 
 
-@pytest.mark.parametrize(
-    ("name", "layer"), [("mlp", keras.layers.Dense), ("cnn", keras.layers.Conv2D)]
-)
-def test_batch_normalisation_stands_between_a_layer_without_bias_and_its_relu(name, layer):
-    network = tiny_network(name)
-    kinds = [type(each) for each in network.layers]
-    for number, each in enumerate(network.layers[:-1]):
-        if isinstance(each, layer):
-            assert not each.use_bias
-            assert kinds[number + 1 : number + 3] == [
-                keras.layers.BatchNormalization, keras.layers.ReLU,
-            ]  # fmt: skip
-    without = tiny_network(name, batch_normalization=False)
-    assert keras.layers.BatchNormalization not in [type(each) for each in without.layers]
-    assert all(each.use_bias for each in without.layers if isinstance(each, layer))
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if normalization(name)])
+def test_batch_normalisation_stands_between_a_layer_without_bias_and_its_relu(name):
+    kinds = (keras.layers.Dense, keras.layers.Conv2D)
+    *layers, _output = tiny_network(name, batch_normalization=True).layers
+    weighted = [number for number, layer in enumerate(layers) if isinstance(layer, kinds)]
+    assert weighted
+    for number in weighted:
+        assert not layers[number].use_bias
+        assert [type(layer) for layer in layers[number + 1 : number + 3]] == [
+            keras.layers.BatchNormalization, keras.layers.ReLU,
+        ]  # fmt: skip
+    without = tiny_network(name, batch_normalization=False).layers
+    assert keras.layers.BatchNormalization not in [type(layer) for layer in without]
+    assert all(layer.use_bias for layer in without if isinstance(layer, kinds))
 
 
 def test_the_cnn_has_a_convolution_for_each_value():
-    network = tiny_network("cnn")
+    values = {"filters": [4, 6, 8], "kernels": [3, 5, 2], "strides": [1, 2, 1]}
+    network = tiny_network("cnn", **values, dropout=0.2)
     found = [each for each in network.layers if isinstance(each, keras.layers.Conv2D)]
     assert [each.filters for each in found] == [4, 6, 8]
     assert [each.kernel_size for each in found] == [(3, 3), (5, 5), (2, 2)]
@@ -118,7 +147,7 @@ def test_the_cnn_has_a_convolution_for_each_value():
 def test_a_cnn_too_deep_for_its_images_is_refused():
     expected = r"model\.cnn: .*leave 5 x 4 pixels .*layer 3 with a kernel of 9"
     with pytest.raises(UserError, match=expected):
-        tiny_network("cnn", kernels=[3, 5, 9])
+        tiny_network("cnn", filters=[4, 6, 8], kernels=[3, 5, 9], strides=[1, 2, 1])
 
 
 def test_an_average_is_the_mean_of_its_members():

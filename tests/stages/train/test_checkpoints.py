@@ -1,13 +1,19 @@
-"""An interrupted training goes on from its last whole checkpoint and ends with the same bytes."""
+"""An interrupted training resumes from its last whole checkpoint and ends with the same bytes."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import augmentation, tiny_images, tiny_model, training
+from conftest import normalization, tiny_images, tiny_model, training
 
-from stages.run.params import Model, Train
-from stages.train import checkpoints, main
+from stages.train import checkpoints
+from stages.train.architectures import ARCHITECTURES
+from stages.train.checkpoints import SECONDS_APART
+from stages.train.main import main
 from stages.train.progress import EpochLine
 
 PARAMS = training(epochs=5)
@@ -19,30 +25,37 @@ EVERYTHING = training(
     warmup=1.5,
     label_smoothing=0.1,
     precision="mixed_bfloat16",
-    augmentation=augmentation(rotation=10, translation=1, zoom=0.1, shear=0.1, elastic=0.5),
+    augmentation={"rotation": 10, "translation": 1, "zoom": 0.1, "shear": 0.1, "elastic": 0.5},
 )
 
 
-@pytest.fixture
-def processed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processed")
     for name, seed in (("train", 1), ("validation", 2)):
         images, labels = tiny_images(60, seed)
-        np.save(tmp_path / f"x_{name}.npy", images)
-        np.save(tmp_path / f"y_{name}.npy", labels)
-    return tmp_path
+        np.save(folder / f"x_{name}.npy", images)
+        np.save(folder / f"y_{name}.npy", labels)
+    return folder
 
 
-@pytest.fixture(autouse=True)
-def after_every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS_APART", 0)
+@pytest.fixture(scope="module", autouse=True)
+def after_every_epoch() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SECONDS_APART", 0)
+        yield
 
 
 def run(
-    processed: Path, folder: Path, params: Train = PARAMS, model: Model = MODEL
+    processed: Path, folder: Path, params: Any = PARAMS, model: Any = MODEL
 ) -> dict[str, bytes]:
     """Run the stage in `folder`; every output's bytes by name."""
-    scratch = folder / "scratch"
-    main.main(processed, folder / "models", folder / "reports", 0, params, model, scratch)
+    models, reports, scratch = (folder / name for name in ("models", "reports", "scratch"))
+    main(processed, models, reports, 0, params, model, scratch, plain=False)
+    return outputs(folder)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
     paths = [*folder.glob("models/*"), *folder.glob("reports/*")]
     return {path.name: path.read_bytes() for path in paths}
 
@@ -50,97 +63,121 @@ def run(
 def interrupt(
     processed: Path,
     folder: Path,
-    monkeypatch,
     epoch: int,
-    params: Train = PARAMS,
-    model: Model = MODEL,
+    params: Any = PARAMS,
+    model: Any = MODEL,
     member: int = 0,
 ) -> None:
     """Run the stage until that epoch, counted from 0, has ended and its checkpoint is written."""
     members = set()
 
-    def stop(self, number, _logs):
-        members.add(id(self))
+    def stop(self: EpochLine, number: int, _logs: dict[str, float]) -> None:
+        members.add(self)
         if number == epoch and len(members) == member + 1:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EpochLine, "on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt):
             run(processed, folder, params, model)
 
 
-def test_an_interrupted_run_ends_with_the_same_bytes(processed, tmp_path, monkeypatch, capsys):
-    expected = run(processed, tmp_path / "whole")
-    for epoch in (1, 3):  # interrupted twice
-        interrupt(processed, tmp_path / "interrupted", monkeypatch, epoch)
-    capsys.readouterr()
-    assert run(processed, tmp_path / "interrupted") == expected
+@pytest.fixture(scope="module")
+def finished(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the stage has run with PARAMS and MODEL, its checkpoints included."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(processed, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def interrupted_twice(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which such a run was interrupted after its second and its fourth epoch."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    for epoch in (1, 3):
+        interrupt(processed, folder, epoch)
+    return folder
+
+
+@pytest.fixture
+def interrupted(interrupted_twice: Path, tmp_path: Path) -> Path:
+    """A copy of that folder for one test."""
+    return shutil.copytree(interrupted_twice, tmp_path / "interrupted")
+
+
+def test_an_interrupted_run_ends_with_the_same_bytes(processed, interrupted, finished, capsys):
+    assert run(processed, interrupted) == outputs(finished)
     output = capsys.readouterr().out
-    assert "going on after epoch 4" in output
+    assert "resuming after epoch 4" in output
     assert "epoch 4/5" not in output
     assert "epoch 5/5" in output
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_nothing_of_the_state_is_lost(processed, tmp_path, monkeypatch, name):
-    model = tiny_model(name, batch_normalization=True)
-    expected = run(processed, tmp_path / "whole", EVERYTHING, model)
-    interrupt(processed, tmp_path / "interrupted", monkeypatch, 2, EVERYTHING, model)
-    assert run(processed, tmp_path / "interrupted", EVERYTHING, model) == expected
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_no_state_is_lost(processed, tmp_path, name):
+    model = tiny_model(name, **normalization(name))
+    uninterrupted = run(processed, tmp_path / "uninterrupted", EVERYTHING, model)
+    interrupt(processed, tmp_path / "interrupted", 2, EVERYTHING, model)
+    assert run(processed, tmp_path / "interrupted", EVERYTHING, model) == uninterrupted
 
 
-def test_an_ensemble_goes_on_with_the_member_that_was_interrupted(
-    processed, tmp_path, monkeypatch, capsys
-):
+def test_an_ensemble_resumes_with_the_member_that_was_interrupted(processed, tmp_path, capsys):
     params = training(epochs=3, members=3)
-    expected = run(processed, tmp_path / "whole", params)
-    interrupt(processed, tmp_path / "interrupted", monkeypatch, 1, params, member=1)
+    uninterrupted = run(processed, tmp_path / "uninterrupted", params)
+    interrupt(processed, tmp_path / "interrupted", 1, params, member=1)
     capsys.readouterr()
-    assert run(processed, tmp_path / "interrupted", params) == expected
+    assert run(processed, tmp_path / "interrupted", params) == uninterrupted
     output = capsys.readouterr().out.splitlines()
     said = [line for line in output if line.startswith(("Member", "An interrupted", "epoch"))]
-    assert [line[:57] for line in said] == [
-        "Member 1 of 3", "An interrupted run left a checkpoint: going on after epoch 3"[:57],
-        "Member 2 of 3", "An interrupted run left a checkpoint: going on after epoch 2"[:57],
-        *(line[:57] for line in said[4:]),
-    ]  # fmt: skip
-    assert [line.split("  ")[0] for line in said[4:]] == [
+    assert [line.split("  ")[0] for line in said] == [
+        "Member 1 of 3", "An interrupted run left a checkpoint: resuming after epoch 3",
+        "Member 2 of 3", "An interrupted run left a checkpoint: resuming after epoch 2",
         "epoch 3/3", "Member 3 of 3", "epoch 1/3", "epoch 2/3", "epoch 3/3",
     ]  # fmt: skip
 
 
-def test_a_finished_training_need_not_train_again(processed, tmp_path, capsys):
-    expected = run(processed, tmp_path)
-    capsys.readouterr()
-    assert run(processed, tmp_path) == expected
+def test_a_finished_training_need_not_train_again(processed, finished, tmp_path, capsys):
+    shutil.copytree(finished / "scratch", tmp_path / "scratch")
+    assert run(processed, tmp_path) == outputs(finished)
     assert "epoch 5/5" not in capsys.readouterr().out
 
 
-def test_two_generations_are_kept(processed, tmp_path):
-    run(processed, tmp_path)
-    kept = sorted(path.name for path in (tmp_path / "scratch/0").iterdir())
+def test_two_generations_are_kept(finished):
+    kept = sorted(path.name for path in (finished / "scratch/0").iterdir())
     assert kept == ["epoch-00004.npz", "epoch-00005.npz"]
 
 
-@pytest.mark.parametrize("damage", ["torn", "bit flipped", "empty"])
-def test_a_damaged_checkpoint_is_skipped(processed, tmp_path, monkeypatch, capsys, damage):
-    expected = run(processed, tmp_path / "whole")
-    interrupt(processed, tmp_path / "interrupted", monkeypatch, 3)
-    newest = tmp_path / "interrupted/scratch/0/epoch-00004.npz"
-    content = bytearray(newest.read_bytes())
-    if damage == "bit flipped":
-        content[len(content) // 2] ^= 1
-    newest.write_bytes(content[: {"torn": len(content) // 2, "empty": 0}.get(damage)])
-    assert run(processed, tmp_path / "interrupted") == expected
+def flip_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[: len(content) // 2], flip_bit, lambda _content: b""],
+    ids=["torn", "bit flipped", "empty"],
+)
+def test_a_damaged_checkpoint_is_skipped(processed, interrupted, finished, capsys, damage):
+    newest = interrupted / "scratch/0/epoch-00004.npz"
+    newest.write_bytes(damage(newest.read_bytes()))
+    assert run(processed, interrupted) == outputs(finished)
     output = capsys.readouterr().out
     assert "skipped a damaged checkpoint, epoch-00004.npz" in output
-    assert "going on after epoch 3" in output
+    assert "resuming after epoch 3" in output
 
 
-def test_checkpoints_are_at_least_five_seconds_apart(processed, tmp_path, monkeypatch):
-    monkeypatch.undo()
-    assert checkpoints.SECONDS_APART == 5
-    run(processed, tmp_path)
-    kept = [path.name for path in (tmp_path / "scratch/0").iterdir()]
-    assert kept == ["epoch-00005.npz"]  # the last, which is always kept; the training takes less
+def test_checkpoints_are_at_least_five_seconds_apart_but_for_the_last(
+    processed, tmp_path, monkeypatch
+):
+    now = 0.0
+
+    def end_epoch(*_: object) -> None:
+        nonlocal now
+        now += 2
+
+    monkeypatch.setattr(checkpoints, "SECONDS_APART", SECONDS_APART)
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(EpochLine, "on_epoch_end", end_epoch)
+    run(processed, tmp_path, training(epochs=6))
+    kept = sorted(path.name for path in (tmp_path / "scratch/0").iterdir())
+    assert kept == ["epoch-00004.npz", "epoch-00006.npz"]  # at 6 and 10 seconds

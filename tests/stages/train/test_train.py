@@ -1,37 +1,29 @@
-"""train: what it writes, that it trains as the article does, that a rerun gives the same bytes."""
+"""train: what it writes, that it learns, that a rerun gives the same bytes."""
 
 import contextlib
 import csv
 import io
 import json
-import os
-import pty
 import re
-import select
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, SHAPE, Project, augmentation, tiny_images, tiny_model, training
+from conftest import CLASSES, normalization, tiny_images, tiny_model, training
 
 from stages.plots.reports import read_table
-from stages.run.params import Model, Train
 from stages.shared.errors import UserError
-from stages.train import main
-from stages.train.architectures import build_network
+from stages.train.architectures import ARCHITECTURES
 from stages.train.batches import Batches
-from stages.train.fitting import fit_network, learning_rate
+from stages.train.history import describe_overfitting
+from stages.train.main import main
 
 TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
 PARAMS = training(epochs=6)
-MODEL = tiny_model("mlp")
+MODEL = tiny_model("mlp", units=[16, 8])
 OUTPUTS = ["models/layers.txt", "models/model.keras", "reports/history.csv",
            "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
 
@@ -52,11 +44,11 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    processed: Path, folder: Path, *, seed: int = 0, params: Train = PARAMS, model: Model = MODEL
+    processed: Path, folder: Path, *, seed: int = 0, params: Any = PARAMS, model: Any = MODEL
 ) -> Path:
-    """Run the stage; as stages/run.py does, remove its checkpoints."""
-    scratch = folder / "scratch"
-    main.main(processed, folder / "models", folder / "reports", seed, params, model, scratch)
+    """Run the stage; remove its checkpoints afterwards, as stages/run does."""
+    models, reports, scratch = (folder / name for name in ("models", "reports", "scratch"))
+    main(processed, models, reports, seed, params, model, scratch, plain=False)
     shutil.rmtree(scratch)
     return folder
 
@@ -81,6 +73,12 @@ def printed(finished_and_printed: tuple[Path, str]) -> str:
     return finished_and_printed[1]
 
 
+@pytest.fixture(scope="module")
+def other_seed(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the stage has run with the next seed."""
+    return run(processed, tmp_path_factory.mktemp("other seed"), seed=1)
+
+
 def history_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "reports" / "history.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -88,14 +86,6 @@ def history_of(folder: Path) -> list[dict[str, str]]:
 
 def scores_of(folder: Path) -> dict[str, float]:
     return json.loads((folder / "reports" / "validation.json").read_text(encoding="utf-8"))
-
-
-def fitted(
-    params: Train, folder: Path, seed: int = 0, model: Model = MODEL
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """A network after the stage's `fit`, and its history."""
-    make = partial(build_network, model.name, SHAPE, len(CLASSES), **dict(model.chosen))
-    return fit_network(make, [TRAIN], VALIDATION, seed, params, folder)
 
 
 # What it writes
@@ -121,7 +111,7 @@ def test_the_scores_are_those_of_the_last_epoch(finished):
     assert scores["parameters"] == (120 * 16 + 16) + (16 * 8 + 8) + (8 * 3 + 3)
 
 
-def test_the_probabilities_are_the_saved_models(finished):
+def test_the_probabilities_are_those_of_the_saved_model(finished):
     model = keras.saving.load_model(finished / "models" / "model.keras")
     probabilities = np.load(finished / "reports" / "probabilities_validation.npy")
     np.testing.assert_allclose(probabilities, model.predict(VALIDATION[0], verbose=0), atol=1e-6)
@@ -129,7 +119,7 @@ def test_the_probabilities_are_the_saved_models(finished):
     assert scores_of(finished)["accuracy"] == round(right, 4)
 
 
-def test_the_tiny_task_is_learnt(finished):
+def test_the_tiny_task_is_learned(finished):
     first, *_between, last = history_of(finished)
     assert float(last["loss"]) < 0.7 * float(first["loss"])
     assert scores_of(finished)["accuracy"] >= 0.9  # by chance it would be 1 in 3
@@ -158,11 +148,10 @@ def test_two_runs_give_the_same_bytes(processed, finished, tmp_path):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
 
 
-def test_another_seed_gives_another_model(processed, finished, tmp_path):
-    run(processed, tmp_path, seed=1)
+def test_another_seed_gives_another_model(finished, other_seed):
     for name in ("models/model.keras", "reports/history.csv"):
-        assert (tmp_path / name).read_bytes() != (finished / name).read_bytes(), name
-    assert scores_of(tmp_path)["parameters"] == scores_of(finished)["parameters"]
+        assert (other_seed / name).read_bytes() != (finished / name).read_bytes(), name
+    assert scores_of(other_seed)["parameters"] == scores_of(finished)["parameters"]
 
 
 def test_the_seed_shuffles_the_training_images_alone(processed, tmp_path, monkeypatch):
@@ -173,58 +162,24 @@ def test_the_seed_shuffles_the_training_images_alone(processed, tmp_path, monkey
             super().__init__(*args)
             seeds.append(self.seed)
 
-    monkeypatch.setattr("stages.fitting.Batches", Recorded)
+    monkeypatch.setattr("stages.train.fitting.Batches", Recorded)
     run(processed, tmp_path, seed=3, params=training(epochs=1))
     assert sorted(seeds, key=str) == [3, None]
-
-
-def test_weights_do_not_depend_on_steps_per_call(monkeypatch, tmp_path):
-    """With batches of one there are 60 steps an epoch: a whole call of 50 and a part of one."""
-    params = training(epochs=2, batch_size=1)
-    as_shipped, _ = fitted(params, tmp_path / "as shipped")
-    for steps in (1, 7):
-        monkeypatch.setattr("stages.fitting.STEPS_PER_CALL", steps)
-        network, _ = fitted(params, tmp_path / str(steps))
-        for shipped, other in zip(as_shipped.get_weights(), network.get_weights(), strict=True):
-            np.testing.assert_array_equal(shipped, other)
-
-
-def test_it_is_what_plain_keras_does(tmp_path):
-    """The article's way: float32 images of 0 to 1, one-hot labels, Adam, cross-entropy."""
-    params = training(epochs=3, learning_rate=0.001)
-    images, labels = TRAIN[0].astype(np.float32) / 255, np.eye(3, dtype=np.float32)[TRAIN[1]]
-    keras.utils.set_random_seed(5)
-    plain = keras.Sequential([
-        keras.layers.Input(SHAPE),
-        keras.layers.Flatten(),
-        keras.layers.Dense(16, activation="relu"),
-        keras.layers.Dropout(0.2),
-        keras.layers.Dense(8, activation="relu"),
-        keras.layers.Dense(3, activation="softmax"),
-    ])  # fmt: skip
-    plain.compile(keras.optimizers.Adam(params.learning_rate), "categorical_crossentropy")
-    batches = Batches([TRAIN], 3, 16, seed=5)
-    for epoch in range(params.epochs):
-        batches.start_epoch(epoch)
-        rows = batches.order
-        plain.fit(images[rows], labels[rows], batch_size=16, shuffle=False, verbose=0)
-    ours, _ = fitted(params, tmp_path, seed=5)
-    for one, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 # The options
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_every_option_together_trains_each_network(processed, tmp_path, name):
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_option_together_trains_each_network(processed, tmp_path, name, capsys, monkeypatch):
+    monkeypatch.setattr("stages.train.precision.CPU", tmp_path / "none")
     params = training(
         epochs=8, schedule="cosine", warmup=1, label_smoothing=0.1, members=2,
-        precision="mixed_bfloat16", augmentation=augmentation(
-            rotation=5, translation=1, zoom=0.1, shear=0.1, elastic=0.3),  # a flip moves the bars
+        precision="mixed_bfloat16", augmentation={  # but for a flip, which moves the bars
+            "rotation": 5, "translation": 1, "zoom": 0.1, "shear": 0.1, "elastic": 0.3}
     )  # fmt: skip
-    model = tiny_model(name, batch_normalization=True)
-    folder = run(processed, tmp_path, params=params, model=model)
+    folder = run(processed, tmp_path, params=params, model=tiny_model(name, **normalization(name)))
+    assert "train.precision: this CPU may have no" in capsys.readouterr().out
     saved = keras.saving.load_model(folder / "models/model.keras")
     probabilities = np.load(folder / "reports/probabilities_validation.npy")
     np.testing.assert_allclose(probabilities, saved.predict(VALIDATION[0], verbose=0), atol=1e-6)
@@ -233,29 +188,30 @@ def test_every_option_together_trains_each_network(processed, tmp_path, name):
     assert scores_of(folder)["accuracy"] > 0.6
 
 
-def test_an_ensemble_averages_networks_of_following_seeds(processed, tmp_path):
-    params = training(epochs=2)
-    three = params.model_copy(update={"members": 3})
-    ensemble = run(processed, tmp_path / "ensemble", seed=4, params=three)
-    singles = [run(processed, tmp_path / str(n), seed=4 + n, params=params) for n in range(3)]
+def test_an_ensemble_averages_networks_of_following_seeds(
+    processed, finished, other_seed, tmp_path
+):
+    ensemble = run(processed, tmp_path, seed=0, params=training(epochs=6, members=2))
+    singles = [finished, other_seed]
     name = "reports/probabilities_validation.npy"
     mean = np.mean([np.load(folder / name) for folder in singles], axis=0)
     np.testing.assert_allclose(np.load(ensemble / name), mean, atol=1e-6)
     histories = [read_table(folder / "reports/history.csv") for folder in singles]
     for column, values in read_table(ensemble / "reports/history.csv").items():
         np.testing.assert_allclose(values, np.mean([h[column] for h in histories], 0), atol=1e-5)
-    assert scores_of(ensemble)["parameters"] == 3 * scores_of(singles[0])["parameters"]
+    assert scores_of(ensemble)["parameters"] == 2 * scores_of(singles[0])["parameters"]
 
 
-def test_refit_trains_on_validation_images_and_scores_nothing(processed, tmp_path, capsys):
-    folder = run(processed, tmp_path, params=training(epochs=2, refit=True))
+def test_refit_trains_on_validation_images_and_scores_nothing(
+    processed, finished, tmp_path, capsys
+):
+    folder = run(processed, tmp_path, params=training(epochs=6, refit=True))
     assert list(history_of(folder)[0]) == ["epoch", "accuracy", "loss"]
     assert list(scores_of(folder)) == ["parameters"]
     assert np.load(folder / "reports/probabilities_validation.npy").shape == (0, len(CLASSES))
-    assert "nothing judges it here" in capsys.readouterr().out
-    other = run(processed, tmp_path / "without", params=training(epochs=2))
+    assert "trained on as well (train.refit), so no score judges it" in capsys.readouterr().out
     model = "models/model.keras"
-    assert (folder / model).read_bytes() != (other / model).read_bytes()
+    assert (folder / model).read_bytes() != (finished / model).read_bytes()
 
 
 def test_an_ensemble_can_train_on_validation_images_too(processed, tmp_path, capsys):
@@ -268,64 +224,10 @@ def test_an_ensemble_can_train_on_validation_images_too(processed, tmp_path, cap
     assert note in (folder / "models/layers.txt").read_text(encoding="utf-8")
 
 
-def rates(**options: object) -> list[float]:
-    """The learning rate of each weight update, two an epoch."""
-    params = training(learning_rate=0.01, **options)
-    schedule = learning_rate(params, steps_an_epoch=2)
-    steps = range(2 * params.epochs)
-    return [float(schedule(n)) if callable(schedule) else schedule for n in steps]
-
-
-def test_the_schedule():
-    constant = rates(epochs=2)
-    np.testing.assert_allclose(constant, [0.01] * 4)
-    warm = rates(epochs=4, warmup=2)
-    np.testing.assert_allclose(warm, [0, 0.0025, 0.005, 0.0075, *[0.01] * 4])
-    cosine = rates(epochs=4, schedule="cosine")
-    np.testing.assert_allclose(cosine, 0.005 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-5)
-    both = rates(epochs=4, schedule="cosine", warmup=2)
-    np.testing.assert_allclose(both[:4], [0, 0.0025, 0.005, 0.0075])
-    np.testing.assert_allclose(both[4:], 0.005 * (1 + np.cos(np.pi * np.arange(4) / 4)), rtol=1e-5)
-    all_but = rates(epochs=4, warmup=3.9)  # rounded, all of the weight updates
-    np.testing.assert_allclose(all_but, 0.01 * np.arange(8) / 7, rtol=1e-5)
-
-
-def test_the_schedule_is_the_optimizers(tmp_path, monkeypatch):
-    """With a rate of 0 from the first step on, nothing moves."""
-    monkeypatch.setattr("stages.fitting.learning_rate", lambda *_: keras.optimizers.schedules
-                        .PiecewiseConstantDecay([1], [0.0, 0.0]))  # fmt: skip
-    network, _ = fitted(training(epochs=1), tmp_path)
-    keras.utils.set_random_seed(0)
-    untrained = build_network("mlp", SHAPE, len(CLASSES), **dict(MODEL.chosen))
-    for one, other in zip(network.get_weights(), untrained.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_label_smoothing_is_in_the_loss_that_is_trained_for(tmp_path):
-    _, sharp = fitted(training(), tmp_path / "sharp")
-    _, smooth = fitted(training(label_smoothing=0.3), tmp_path / "smooth")
-    assert smooth["loss"][-1] > sharp["loss"][-1]
-    least = -(0.8 * np.log(0.8) + 0.2 * np.log(0.1))  # of targets 0.8, 0.1, 0.1
-    assert min(smooth["validation_loss"]) > least
-
-
-def test_a_cpu_without_bfloat16_is_named(processed, tmp_path, capsys, monkeypatch):
-    (tmp_path / "cpuinfo").write_text("flags : fpu sse2 avx2 avx512f\n")
-    monkeypatch.setattr("stages.layers.CPU", tmp_path / "cpuinfo")
-    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
-    assert "train.precision: this CPU has no arithmetic for bfloat16" in capsys.readouterr().out
-    (tmp_path / "cpuinfo").write_text("flags : fpu avx512f avx512_bf16\n")
-    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
-    assert "train.precision" not in capsys.readouterr().out
-    (tmp_path / "cpuinfo").unlink()  # as on macOS
-    run(processed, tmp_path, params=training(epochs=1, precision="mixed_bfloat16"))
-    assert "CPU may have no (this system does not tell) arithmetic" in capsys.readouterr().out
-
-
 # What it says
 
 
-def test_an_epoch_is_a_line_where_there_is_no_terminal(printed):
+def test_an_epoch_is_a_line_outside_a_terminal(printed):
     score = r"\d+\.\d{4}"
     line = (
         rf"epoch (\d)/6  accuracy {score}  loss {score}  "
@@ -336,27 +238,9 @@ def test_an_epoch_is_a_line_where_there_is_no_terminal(printed):
     assert not re.search("[\b\r\x1b]", printed)
 
 
-@pytest.mark.parametrize(
-    ("validation_loss", "sentence"),
-    [
-        ([0.5], "No overfitting seen: the validation loss was lowest in the last epoch, 1."),
-        ([0.5, 0.4], "No overfitting seen: the validation loss was lowest in the last epoch, 2."),
-        (
-            [0.5, 0.25, 0.4],
-            (
-                "Overfitting after epoch 2: the validation loss was lowest there, 0.2500; "
-                "epoch 3, the last, has 0.4000."
-            ),
-        ),
-    ],
-)
-def test_overfitting_is_read_off_the_validation_loss(validation_loss, sentence):
-    assert main.overfitting(validation_loss) == sentence
-
-
 def test_overfitting_is_printed_at_the_end(finished, printed):
     losses = [float(row["validation_loss"]) for row in history_of(finished)]
-    assert printed.splitlines()[-1] == main.overfitting(losses)
+    assert printed.splitlines()[-1] == describe_overfitting({"validation_loss": losses})
 
 
 def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
@@ -366,79 +250,3 @@ def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
     with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch \d: .*learning_rate"):
         run(processed, tmp_path, params=params, model=deep)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"layers.txt"}
-
-
-# In a terminal
-
-
-def read_until(pattern: str, terminal: int, seconds: float) -> str:
-    """What appears in the terminal until the pattern does or the program ends."""
-    output, end = b"", time.monotonic() + seconds
-    while not re.search(pattern, output.decode(errors="ignore")):
-        assert time.monotonic() < end, f"no {pattern} in:\n{output.decode(errors='ignore')}"
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                output += os.read(terminal, 1 << 16)
-            except OSError:  # how Linux tells that the program has closed the terminal
-                break
-    return output.decode(errors="ignore")
-
-
-@pytest.fixture(scope="module")
-def session(
-    fresh_project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Project, str, int]]:
-    """A long training as started in a terminal, interrupted in its third epoch."""
-    project = fresh_project.copy(tmp_path_factory.mktemp("session") / "clone")
-    project.edit({"train.epochs": 10_000, "train.augmentation.rotation": 5})
-    (project.folder / "temporary").mkdir()
-    environment = project.environment | {"TMPDIR": str(project.folder / "temporary")}
-    write_processed(project.folder / "data" / "processed")
-    terminal, side = pty.openpty()
-    command = ["python", "-m", "stages.run", "train", "data/processed", "models", "reports"]
-    process = subprocess.Popen(
-        command, cwd=project.folder, env=environment, stdin=side, stdout=side, stderr=side
-    )
-    os.close(side)
-    try:
-        output = read_until("Epoch 3/", terminal, seconds=60)
-        process.send_signal(signal.SIGINT)
-        output += read_until("(?!)", terminal, seconds=30)
-        yield project, output, process.wait(timeout=30)
-    finally:
-        process.kill()
-        os.close(terminal)
-
-
-def test_a_terminal_shows_a_live_bar(session):
-    _project, output, _code = session
-    assert "Epoch 1/10000" in output
-    assert "━" in output
-    assert re.search("[\b\r]\x1b|\b", output)  # it draws over itself
-    assert "epoch 1/10000" not in output  # the line of logs and pipes
-
-
-def test_tensorflow_sends_no_greeting(session):
-    _project, output, _code = session
-    assert not re.search("absl|oneDNN|I0000|cuda|rebuild TensorFlow", output, re.IGNORECASE)
-    assert output.startswith('Model: "mlp"')
-
-
-def test_the_table_of_layers_has_no_colours_of_the_terminal(session):
-    project, _output, _code = session
-    table = project.read("models/layers.txt")
-    assert "\x1b" not in table
-    assert "Total params" in table
-
-
-def test_an_interrupt_ends_quietly_and_leaves_no_model(session):
-    project, output, code = session
-    assert code == -signal.SIGINT
-    assert "Traceback" not in output
-    assert [path.name for path in (project.folder / "models").iterdir()] == ["layers.txt"]
-    assert not (project.folder / "reports" / "validation.json").exists()
-
-
-def test_an_interrupt_leaves_nothing_in_the_systems_temporary_folder(session):
-    project, _output, _code = session
-    assert not list((project.folder / "temporary").iterdir())

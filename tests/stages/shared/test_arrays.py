@@ -1,0 +1,156 @@
+"""Arrays as .npy files: they come back as they were, and a damaged one is refused."""
+
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.shared.arrays import read_array, write_array
+from stages.shared.errors import UserError
+
+ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def refusal(path: Path) -> str:
+    """The message about a file that read_array refuses; it says what to do."""
+    with pytest.raises(UserError) as caught:
+        read_array(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "`dvc repro` makes it anew" in message
+    return message
+
+
+def npy(header: str, content: bytes = b"abcd") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+
+
+def header(shape: str, kind: str = "|u1") -> str:
+    return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "array.npy"
+    write_array(path, ARRAY)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file for the many examples of a test."""
+    return tmp_path_factory.mktemp("scratch") / "file"
+
+
+# Arrays come back
+
+
+@pytest.mark.parametrize(
+    "array", [ARRAY, ARRAY.astype(np.float32), np.zeros((0, 3)), np.float64(1.5)],
+    ids=["bytes", "floats", "empty", "scalar"],
+)  # fmt: skip
+def test_an_array_comes_back_as_it_was(tmp_path, array):
+    write_array(tmp_path / "array.npy", array)
+    back = read_array(tmp_path / "array.npy")
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array, strict=True)
+
+
+def test_an_array_gives_the_same_bytes_each_time_and_plain_numpy_reads_it(tmp_path):
+    for name in ("one", "two"):
+        write_array(tmp_path / name, ARRAY)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    np.testing.assert_array_equal(np.load(tmp_path / "one"), ARRAY)
+
+
+def test_an_array_that_was_read_cannot_be_changed(tmp_path, saved):
+    (tmp_path / "array.npy").write_bytes(saved)
+    with pytest.raises(ValueError, match="read-only"):
+        read_array(tmp_path / "array.npy")[0] = 1
+    assert (tmp_path / "array.npy").read_bytes() == saved
+
+
+def test_objects_are_neither_written_nor_read(tmp_path):
+    """They would be pickled, and opening a pickle can run any code."""
+    objects = np.array([{"a": 1}, "text"], dtype=object)
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_array(tmp_path / "array.npy", objects)
+    assert list(tmp_path.iterdir()) == []
+    np.save(tmp_path / "array.npy", objects, allow_pickle=True)
+    assert "objects" in refusal(tmp_path / "array.npy")
+
+
+# Damaged files
+
+
+def test_a_missing_array_is_named_with_what_brings_it(tmp_path):
+    assert "file is missing: " in refusal(tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"garbage\nmore\n", b"\x00\n" * 99])
+def test_garbage_is_no_array(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    assert "expected a complete .npy array" in refusal(tmp_path / "file")
+
+
+def test_a_bare_pickle_is_refused(tmp_path):
+    (tmp_path / "array.npy").write_bytes(ARRAY.dumps())
+    refusal(tmp_path / "array.npy")
+
+
+def test_several_arrays_in_one_file_are_refused(tmp_path):
+    with (tmp_path / "array.npy").open("wb") as file:
+        np.savez(file, one=ARRAY, two=ARRAY)
+    refusal(tmp_path / "array.npy")
+
+
+def test_an_array_cut_anywhere_is_refused(scratch, saved):
+    for size in range(len(saved)):
+        scratch.write_bytes(saved[:size])
+        refusal(scratch)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04 and no more",
+        npy(header("(5,)")),
+        npy(header("(-4,)")),
+        npy(header("(4,)", "|O")),
+        npy(header("(4,)", "|x9")),
+        npy(header("(4,)")[:-5]),
+        npy("{'descr': '|u1'}\n"),
+        npy("{[]: 1}\n"),
+        npy("  x\n y"),
+        npy("[]"),
+    ],
+)
+def test_a_damaged_header_is_refused(tmp_path, content):
+    (tmp_path / "array.npy").write_bytes(content)
+    refusal(tmp_path / "array.npy")
+
+
+@settings(deadline=None)  # a busy machine is no defect
+@given(place=st.integers(8, 127), byte=st.integers(0, 255))
+def test_a_wrong_byte_in_the_header_never_ends_in_a_traceback(scratch, saved, place, byte):
+    damaged = bytearray(saved)
+    damaged[place] = byte
+    scratch.write_bytes(damaged)
+    with suppress(UserError):
+        read_array(scratch)
+
+
+@pytest.mark.parametrize("shape", [(10**8,), (10**12,), (10**6, 10**6, 10**6), (10**30,)])
+def test_a_huge_shape_is_refused_before_it_takes_memory(tmp_path, shape):
+    (tmp_path / "array.npy").write_bytes(npy(header(str(shape))))
+    tracemalloc.start()
+    try:
+        refusal(tmp_path / "array.npy")
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10**7
