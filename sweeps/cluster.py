@@ -58,18 +58,11 @@ def connect_ray(threads: int, project: Path | None = None) -> Iterator[None]:
 
 def describe_workers(threads: int, project: Path | None) -> dict[str, Any]:
     """Ray's runtime environment: code, left-out folders, environment variables."""
-    count = str(threads)
     code = [str(Path(folder).absolute()) for folder in ("stages", "sweeps")]
     return {
         **({"working_dir": str(project)} if project else {"py_modules": code}),
         "excludes": ["__pycache__", ".git"],
-        "env_vars": {
-            "KERAS_BACKEND": "tensorflow",
-            "OMP_NUM_THREADS": count,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_NUM_INTRAOP_THREADS": count,
-            "TF_NUM_INTEROP_THREADS": count,
-        },
+        "env_vars": {"OMP_NUM_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)},
     }
 
 

@@ -78,7 +78,7 @@ def write_values(trials: list[Trial], space: dict[str, Dimension], path: Path) -
         if trial.state != "failed"
     ]
     with atomic_write(path) as file:
-        file.write((json.dumps(rows, indent=2) + "\n").encode())
+        file.write((json.dumps(rows, indent=2, allow_nan=False) + "\n").encode())
 
 
 def describe_range(dimension: Dimension) -> str:

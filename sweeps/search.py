@@ -8,7 +8,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from stages.run.environment import clean_environment
 from stages.shared.errors import UserError
+from stages.train.environment import set_environment
 from sweeps.cluster import GIB
 from sweeps.progress import SCORE, Progress, describe_end, trial_number
 from sweeps.results import Trial
@@ -25,6 +27,7 @@ from sweeps.space import (
 if TYPE_CHECKING:  # it imports TensorFlow, which the driver does not need
     from stages.train.batches import Part
 
+KEPT_FOR_RAY = r"(RAY|TUNE|AWS|GOOGLE|PYTHON)_?\w*"  # its own variables, and those of storages
 MOST_RESTARTS = 3  # that a trial starts again; one whose process always dies must not go on forever
 
 
@@ -101,6 +104,8 @@ def run_on_worker(
     config: dict[str, Any], sweep: Sweep, start: Values, training: "Part", validation: "Part"
 ) -> None:
     """What a worker runs. A failure of the values' own is a result; a killed process is not."""
+    clean_environment(KEPT_FOR_RAY)
+    set_environment()
     from sweeps.trial import run_trial  # noqa: PLC0415  # TensorFlow: here, not in the driver
 
     try:

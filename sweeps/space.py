@@ -105,7 +105,7 @@ def read_sweep() -> tuple[Sweep, Values]:
     refuse_start(start, sweep.seeds)
     for key in sweep.space:
         refuse_key(key, start)
-    start["train"]["epochs"] = sweep.scheduler.epochs
+    start["train"] |= {"epochs": sweep.scheduler.epochs, "threads": sweep.threads}
     for corner in list_corners(sweep.space):
         refuse_corner(sweep.space, start, corner)
     return sweep, start
@@ -134,6 +134,8 @@ def refuse_key(key: str, start: Values) -> None:
     place = f"{SWEEP}: space.{key}"
     if key in ("train.members", "train.refit"):
         raise UserError(f"{place}: a trial is a single network with a validation score: remove it")
+    if key == "train.threads":
+        raise UserError(f"{place}: `threads` gives the threads of every trial: remove it")
     if key == "train.epochs":
         raise UserError(f"{place}: scheduler.epochs gives the epochs of every trial: remove it")
     if key.partition(".")[0] not in SECTIONS:

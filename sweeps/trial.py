@@ -17,6 +17,7 @@ from stages.train.architectures import network_maker
 from stages.train.batches import Part
 from stages.train.fitting import fit_network
 from stages.train.scoring import score_network
+from stages.train.threads import use_threads
 
 
 def run_trial(values: dict[str, Any], training: Part, validation: Part, seeds: int) -> None:
@@ -26,6 +27,7 @@ def run_trial(values: dict[str, Any], training: Part, validation: Part, seeds: i
     scheduler stops a trial. Resumes from the checkpoint that Ray has of this trial.
     """
     params = validate(Params, values, PARAMS)
+    use_threads(params.train.threads)
     make_network = network_maker(params.model, training, validation)
     with tempfile.TemporaryDirectory() as folder:
         reports = Reports(Path(folder), params.train.epochs, seeds)

@@ -1,6 +1,8 @@
 """A tiny data set, and the project itself in a temporary folder to run it in."""
 
+import compileall
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import importlib.util
@@ -9,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +91,9 @@ TINY_PARAMS = {
     "plots.resolution": 40,
     **{f"model.{name}": tiny_block(name) for name in NETWORKS},
 }
+
+
+FINISHED_EDIT = {"train.epochs": 4, "train.learning_rate": 0.02}
 
 
 def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -267,11 +273,35 @@ def sources_of_project() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
+@contextlib.contextmanager
+def made_once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that the workers of pytest-xdist share, and whether it is still to be filled.
+
+    The first worker that needs it fills it; others wait meanwhile.
+    """
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder, not folder.exists()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
 @pytest.fixture(scope="session")
 def fresh_project(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Project:
     """The project with the tiny data set, committed, nothing run. Its path has a space in it."""
-    base = tmp_path_factory.mktemp("fresh project")
-    folder = base / "clone"
+    with made_once(tmp_path_factory, "fresh project") as (base, is_missing):
+        project = Project(base / "clone", project_environment(base / "home", tiny_folder))
+        if is_missing:
+            fill_fresh_project(project)
+    return project
+
+
+def fill_fresh_project(project: Project) -> None:
+    folder = project.folder
     for name in sources_of_project():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -280,36 +310,61 @@ def fresh_project(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -
     made = [folder / "dvc.lock", *folder.glob("reports/*.*")]
     for path in [*made, *(folder / "sweeps" / name for name in swept)]:
         path.unlink(missing_ok=True)
-    project = Project(folder, project_environment(base / "home", tiny_folder))
     project.write_dataset("tiny", tiny_dataset(tiny_files(), sources=[]))
     project.edit(TINY_PARAMS)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("The project with a tiny data set")
-    return project
+    for package in ("stages", "sweeps", "tools"):  # here, not in every copy
+        compileall.compile_dir(folder / package, quiet=1)
 
 
 @pytest.fixture(scope="session")
 def finished_project(fresh_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The fresh project after `dvc repro`, its results committed. Copy it before you change it."""
-    project = fresh_project.copy(tmp_path_factory.mktemp("finished project") / "clone")
-    project.dvc("repro")
-    project.commit("Results")
+    with made_once(tmp_path_factory, "finished project") as (base, is_missing):
+        project = Project(base / "clone", fresh_project.environment)
+        if is_missing:
+            fresh_project.copy(project.folder)
+            project.dvc("repro")
+            project.commit("Results")
     return project
 
 
 @pytest.fixture(scope="session")
 def finished_edit(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The finished project with an edit of params.yaml run, not committed. Copy it, too."""
-    project = finished_project.copy(tmp_path_factory.mktemp("finished edit") / "clone")
-    project.edit({"train.epochs": 4, "train.learning_rate": 0.02})
-    project.dvc("repro")
-    return project
+    return edit_once(finished_project, tmp_path_factory, "finished edit", FINISHED_EDIT)
+
+
+@pytest.fixture(scope="session")
+def finished_refit(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same with an edit after which the validation images are trained on, too."""
+    return edit_once(finished_project, tmp_path_factory, "finished refit", {"train.refit": True})
+
+
+def edit_once(
+    project: Project, factory: pytest.TempPathFactory, name: str, values: dict[str, object]
+) -> Project:
+    """A copy of a finished project with an edit of params.yaml that has run."""
+    with made_once(factory, name) as (base, is_missing):
+        edited = Project(base / "clone", project.environment)
+        if is_missing:
+            project.copy(edited.folder)
+            edited.edit(values)
+            edited.dvc("repro")
+    return edited
 
 
 @pytest.fixture
 def edited_project(finished_edit: Project, tmp_path: Path) -> Project:
     """An edited project of one's own: the edit's results in the workspace, the others in HEAD."""
     return finished_edit.copy(tmp_path / "an edited clone")
+
+
+@pytest.fixture
+def refitted_project(finished_refit: Project, tmp_path: Path) -> Project:
+    """The same of the edit after which the validation images are trained on, too."""
+    return finished_refit.copy(tmp_path / "a refitted clone")
 
 
 @pytest.fixture

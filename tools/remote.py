@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages.run.hashes import md5_of_file
 from stages.shared.errors import UserError
-from tools.shared.cache import cache_path, md5_of_file
+from tools.shared.cache import cache_path
 from tools.shared.command_line import make_parser
 from tools.shared.outputs import read_outputs
 

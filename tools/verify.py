@@ -12,21 +12,31 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from stages.run.hashes import md5_of_file
 from stages.shared.errors import UserError
-from tools.shared.cache import cache_path, md5_of_file
+from tools.shared.cache import cache_path
 from tools.shared.command_line import make_parser
 from tools.shared.imports import stray_modules
 from tools.shared.outputs import damaged_files, read_outputs
 from tools.shared.paths import LOCK, REQUIREMENTS
+from tools.shared.records import older_records, wrong_records
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def main() -> None:
     make_parser("tools.verify", __doc__).parse_args()
-    problems = [*wrong_versions(), *broken_rwlock(), *stray_code(), *damaged_outputs()]
+    problems = [
+        *wrong_versions(),
+        *broken_rwlock(),
+        *stray_code(),
+        *wrong_results(),
+        *damaged_outputs(),
+    ]
     for problem in problems:
         print(problem)
+    for note in older_results():
+        print(f"note: {note}")
     if problems:
         sys.exit(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found")
     print("All is well: versions, cache and workspace are as locked.")
@@ -67,6 +77,22 @@ def stray_code() -> Iterator[str]:
             )
     except UserError as error:
         yield str(error)
+
+
+def wrong_results() -> Iterator[str]:
+    """Results that dvc.lock vouches for, but that were made from other values or data."""
+    try:
+        yield from wrong_records()
+    except UserError as error:
+        yield str(error)
+
+
+def older_results() -> Iterator[str]:
+    """Results made with other code, libraries or settings, which is no fault."""
+    try:
+        yield from older_records()
+    except UserError:
+        return  # wrong_results says why
 
 
 def damaged_outputs() -> Iterator[str]:

@@ -21,7 +21,7 @@ def confidence_bin(probabilities: Probabilities, bins: int = BINS) -> npt.NDArra
 def confidence_gaps(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> Floats:
     """Hit less confidence of each image, (images, bins): in the column of its bin, 0 elsewhere."""
     columns = np.zeros((len(labels), bins))
-    gaps = is_hit(probabilities, labels) - probabilities.max(axis=1).astype(np.float64)
+    gaps: Floats = is_hit(probabilities, labels) - probabilities.max(axis=1).astype(np.float64)
     columns[np.arange(len(labels)), confidence_bin(probabilities, bins)] = gaps
     return columns
 

@@ -4,5 +4,7 @@ import os
 
 
 def set_environment() -> None:
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # a user's ~/.keras/keras.json may name another
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # nothing is read from the user's keras.json, or written
+    os.environ["TF_NUM_INTRAOP_THREADS"] = "2"  # another count rounds convolutions differently
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without GPU is no error

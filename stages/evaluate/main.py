@@ -12,6 +12,7 @@ from stages.evaluate import calibration, class_scores
 from stages.evaluate.model_file import load_model
 from stages.shared.arrays import read_array, write_array
 from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
 from stages.shared.prediction import predict
 from stages.shared.scores import Labels, Probabilities, accuracy, is_hit, loss
 
@@ -40,6 +41,8 @@ def scores_on_test(
     right = is_hit(probabilities, labels)
     low, high = class_scores.share_interval(int(right.sum()), len(right))
     trusted = np.setdiff1d(np.arange(len(labels)), suspect_labels)
+    if not len(trusted):
+        raise UserError("suspect_test_labels of dataset.yaml leaves no test image to score")
     return {
         "accuracy": accuracy(probabilities, labels),
         "accuracy_low": low,
@@ -53,5 +56,10 @@ def scores_on_test(
 
 
 def write_json(path: Path, value: object) -> None:
+    """Raises UserError if the value holds a NaN or an infinity, which JSON has no word for."""
+    try:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{path}: expected finite numbers, found {value}") from None
     with atomic_write(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
+        file.write(f"{text}\n".encode())

@@ -14,6 +14,7 @@ Integers = npt.NDArray[np.integer[Any]]
 Images = npt.NDArray[np.uint8]
 Columns = dict[str, npt.NDArray[np.float64]]
 
+RECALL_AXES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)  # where the axis of a class's recall may begin
 TRAIN, VALIDATION = sns.color_palette("deep")[:2]
 
 
@@ -89,7 +90,7 @@ def confusion_matrix(counts: Integers, classes: list[str]) -> Figure:
     """Counts (true class, predicted class) as numbers in cells, darker for more."""
     figure = new_figure(10, 8)
     axes = figure.subplots()
-    sns.heatmap(counts, annot=True, fmt="d", cmap="Blues", ax=axes,
+    sns.heatmap(counts, annot=True, fmt=",d", cmap="Blues", ax=axes, cbar_kws={"format": "{x:,.0f}"},
                 xticklabels=classes, yticklabels=classes)  # fmt: skip
     axes.set(title="Confusion Matrix", xlabel="Predicted", ylabel="True")
     axes.tick_params(axis="y", rotation=0)
@@ -122,27 +123,32 @@ def confused_pairs(counts: Integers, classes: list[str], most: int) -> Figure:
 
 
 def class_recall(rows: list[dict[str, Any]], class_axis: str) -> Figure:
-    """The share of each class that was recognised, the best first, with its 95 % interval."""
-    best_first = sorted(rows, key=lambda row: -row["recall"])
-    recall = np.array([row["recall"] for row in best_first])
-    low, high = np.array([[row["recall_low"], row["recall_high"]] for row in best_first]).T
+    """The share of each class that was recognised, with its 95 % interval.
+
+    In the classes' order, and on one of a few axes, so that two such figures can be compared.
+    """
+    recall = np.array([row["recall"] for row in rows])
+    low, high = np.array([[row["recall_low"], row["recall_high"]] for row in rows]).T
     figure = new_figure(8, 5)
     axes = figure.subplots()
-    names = [row["class"] for row in best_first]
+    names = [row["class"] for row in rows]
     axes.errorbar(
         recall, names, xerr=[recall - low, high - recall], fmt="o", capsize=3, color=TRAIN
     )
-    for name, value, top in zip(names, recall, high, strict=True):
+    for name, value in zip(names, recall, strict=True):
         axes.annotate(
-            f"{value:.1%}", (top, name), (6, 0), textcoords="offset points", va="center", fontsize=9
+            f"{value:.1%}",
+            (1.01, name),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=9,
         )
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.margins(x=0.1)
+    start = max(start for start in RECALL_AXES if start <= low.min())
+    axes.set_xlim(start, 1 + 0.01 * (1 - start))
     axes.grid(axis="x", alpha=0.3)
-    axes.set(
-        title="Best Recognised Classes", xlabel="Recall, with its 95 % interval", ylabel=class_axis
-    )
+    axes.set(title="Recall by Class", xlabel="Recall, with its 95 % interval", ylabel=class_axis)
     sns.despine(figure)
     return figure
 

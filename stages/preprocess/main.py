@@ -13,7 +13,7 @@ import numpy as np
 
 from stages.preprocess.idx import Bytes, read_idx
 from stages.preprocess.rows import write_rows
-from stages.preprocess.split import split_indices
+from stages.preprocess.split import refuse_absent_classes, split_indices
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def main(raw: Path, processed: Path, dataset: Dataset, preprocess: Preprocess) -> None:
     images, labels = read_pair(raw, "train", dataset.classes)
     test_images, test_labels = read_pair(raw, "test", dataset.classes)
+    refuse_other_sizes(images, test_images)
+    refuse_wrong_suspects(dataset.suspect_test_labels, len(test_labels))
     train, validation = split_indices(labels, **vars(preprocess))
+    refuse_absent_classes(labels, train, validation, dataset.classes)
     for split, (x, y), rows in [
         ("train", (images, labels), train),
         ("validation", (images, labels), validation),
@@ -53,3 +56,28 @@ def read_pair(raw: Path, split: str, classes: list[str]) -> tuple[Bytes, Bytes]:
     if absent:
         raise UserError(f"{path}: expected images of every class; found none of {absent}")
     return images, labels
+
+
+def refuse_other_sizes(images: Bytes, test_images: Bytes) -> None:
+    """Raise UserError unless the test images are as large as the training images."""
+    (height, width), (test_height, test_width) = images.shape[1:], test_images.shape[1:]
+    if (height, width) != (test_height, test_width):
+        raise UserError(
+            f"expected test images of {height} x {width} pixels, as the training images are; found "
+            f"{test_height} x {test_width}: correct `files` in dataset.yaml"
+        )
+
+
+def refuse_wrong_suspects(suspects: list[int], count: int) -> None:
+    """Raise UserError if an index is no test image's, or if every test label is suspect."""
+    beyond = sorted(index for index in set(suspects) if index >= count)
+    if beyond:
+        raise UserError(
+            f"dataset.yaml: suspect_test_labels: expected indices of the {count} test images, from "
+            f"0 to {count - 1}; found {', '.join(map(str, beyond[:10]))}"
+        )
+    if len(set(suspects)) == count:
+        raise UserError(
+            f"dataset.yaml: suspect_test_labels names all {count} test images, which leaves none "
+            "to score the model by: name only those that are wrong"
+        )

@@ -41,3 +41,18 @@ def split_indices(
             f"preprocess.split: {split} cannot share out the classes: {error}"
         ) from None
     return np.sort(train), np.sort(validation)
+
+
+def refuse_absent_classes(
+    labels: npt.NDArray[np.uint8], train: Indices, validation: Indices, classes: list[str]
+) -> None:
+    """Raise UserError if a class has no image to train on, or none to validate by."""
+    for part, rows in (("train on", train), ("validate by", validation)):
+        counts = np.bincount(labels[rows], minlength=len(classes))
+        absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+        if absent:
+            raise UserError(
+                f"the split leaves no image to {part} of {len(absent)} of {len(classes)} classes: "
+                f"{', '.join(absent[:10])}. If the images are sorted by class, set "
+                "preprocess.split: stratified; if they are few, another validation_fraction"
+            )

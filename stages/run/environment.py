@@ -28,11 +28,18 @@ ALLOWED_FAMILIES = r"LC_\w+|DVC_\w+|NPM_CONFIG_\w+"
 RECORDED = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "CUDA_VISIBLE_DEVICES", "STAGES_PLAIN")
 
 
-def clean_environment() -> None:
-    """Remove every variable that a stage must not see. Case does not matter: https_proxy."""
+def clean_environment(also: str = "") -> None:
+    """Remove every variable that a stage must not see; `also` is a pattern of others to keep.
+
+    Case does not matter: https_proxy.
+    """
     for name in list(os.environ):
         upper = name.upper()
-        allowed = upper in ALLOWED or upper in RECORDED or re.fullmatch(ALLOWED_FAMILIES, upper)
+        allowed = (
+            upper in ALLOWED
+            or upper in RECORDED
+            or re.fullmatch(f"{ALLOWED_FAMILIES}|{also}", upper)
+        )
         if not allowed:
             del os.environ[name]
 

@@ -40,6 +40,7 @@ class Train(Section):
     schedule: Literal["constant", "cosine"]
     warmup: Annotated[float, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
+    threads: Annotated[int, Field(ge=1, le=1024)]
     precision: Literal["float32", "mixed_bfloat16"]
     members: Annotated[int, Field(ge=1, le=100)]
     refit: bool

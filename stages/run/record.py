@@ -31,15 +31,21 @@ Lines = list[str]
 def make_record(declared: Declaration) -> Lines:
     """The record of a result that a stage makes from what lies here now."""
     params = read_params(declared.params)
-    values = [f"value {key} = {json.dumps(value)}" for key, value in params.items()]
-    hashes = [
-        f"{'code' if dep.startswith('stages/') else 'data'} {dep} = {md5_of_dep(Path(dep))}"
-        for dep in declared.deps
-    ]
+    values = [format_value(key, value) for key, value in params.items()]
+    hashes = [format_hash(dep, md5_of_dep(Path(dep))) for dep in declared.deps]
     locked = re.findall(r"(?m)^([\w-]+)==([\w.]+)", REQUIREMENTS.read_text(encoding="utf-8"))
-    libraries = [f"library {name} = {version}" for name, version in locked if name in LIBRARIES]
+    versions = {name: " or ".join(v for n, v in locked if n == name) for name in LIBRARIES}
+    libraries = [f"library {name} = {version}" for name, version in versions.items()]
     settings = [f"environment {name} = {value}" for name, value in recorded_environment().items()]
     return [*values, *hashes, *libraries, *settings]
+
+
+def format_value(key: str, value: Any) -> str:
+    return f"value {key} = {json.dumps(value)}"
+
+
+def format_hash(dep: str, md5: str) -> str:
+    return f"{'code' if dep.startswith('stages/') else 'data'} {dep} = {md5}"
 
 
 def read_record(path: Path) -> Lines | None:

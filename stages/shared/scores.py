@@ -13,7 +13,7 @@ Labels = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 
 DIGITS = 4  # decimals of every reported score: one image in 10,000
-SMALLEST = 1e-7  # Keras' epsilon: keeps the logarithm of a probability finite
+SMALLEST = float(np.finfo(np.float32).tiny)  # in place of 0, so that its logarithm is finite
 
 
 def is_hit(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.bool_]:
@@ -25,7 +25,7 @@ def is_hit(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.bool_
 def cross_entropy(probabilities: Probabilities, labels: Labels) -> Floats:
     """The cross-entropy of each image, in nats."""
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.clip(of_truth, SMALLEST, 1))
+    return -np.log(np.maximum(of_truth, SMALLEST))
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:

@@ -15,7 +15,7 @@ from stages.train.checkpoints import Checkpoints
 from stages.train.fast_paths import fuse_batch_normalization, make_adam
 from stages.train.history import History
 from stages.train.precision import use_precision
-from stages.train.progress import EpochLine, StopAtNaN
+from stages.train.progress import EpochLine, StepBar, StopAtNaN
 
 if TYPE_CHECKING:
     from stages.run.params import Train
@@ -77,16 +77,15 @@ def fit_network(
     if done:
         print(f"An interrupted run left a checkpoint: resuming after epoch {done}")
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
-    live = sys.stdout.isatty()
-    lines = [] if live else [EpochLine()]
+    bars = [StepBar()] if sys.stdout.isatty() else []
     network.fit(
         batches.dataset(),
         initial_epoch=done,
         epochs=train.epochs,
         shuffle=False,  # Batches does
         validation_data=Batches([held_out], classes, BATCH_IMAGES).dataset() if held_out else None,
-        callbacks=[start, history, StopAtNaN(), checkpoints, *lines, *watchers],
-        verbose=1 if live else 0,
+        callbacks=[start, history, StopAtNaN(), checkpoints, *bars, EpochLine(), *watchers],
+        verbose=0,
     )
     columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
     trained = make_network()

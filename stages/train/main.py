@@ -13,6 +13,7 @@ from stages.train.precision import warn_of_slow_arithmetic
 from stages.train.saving import save_model
 from stages.train.scoring import write_scores
 from stages.train.summary import write_summary
+from stages.train.threads import use_threads
 
 if TYPE_CHECKING:
     from stages.run.params import Model, Train
@@ -29,6 +30,7 @@ def main(
     scratch: Path,
     plain: bool,
 ) -> None:
+    use_threads(train.threads)
     training, validation = (read_part(processed, split) for split in ("train", "validation"))
     held_out = None if train.refit else validation
     make_network = network_maker(model, training, validation)

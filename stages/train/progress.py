@@ -4,6 +4,7 @@ import math
 import time
 
 import keras
+from tqdm import tqdm
 
 from stages.shared.errors import UserError
 
@@ -19,8 +20,25 @@ class StopAtNaN(keras.callbacks.Callback):
                 )
 
 
+class StepBar(keras.callbacks.Callback):
+    """A live bar of the weight updates of an epoch, for terminals; it goes when the epoch ends.
+
+    Keras' own counts whole calls, each of several updates, and so runs to 400 of 375.
+    """
+
+    def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
+        title = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self.bar = tqdm(desc=title, total=self.params["steps"], unit="step", leave=False)
+
+    def on_train_batch_end(self, batch: int, _logs: dict[str, float] | None = None) -> None:
+        self.bar.update(min(batch + 1, self.bar.total) - self.bar.n)
+
+    def on_epoch_end(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
+        self.bar.close()
+
+
 class EpochLine(keras.callbacks.Callback):
-    """A line an epoch, for logs and pipes."""
+    """A line an epoch."""
 
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
         self.start = time.perf_counter()

@@ -28,7 +28,7 @@ def write_scores(network: keras.Model, held_out: Part | None, reports: Path) -> 
     write_array(reports / "probabilities_validation.npy", probabilities)
     scores["parameters"] = network.count_params()
     with atomic_write(reports / "validation.json") as file:
-        file.write((json.dumps(scores, indent=2) + "\n").encode())
+        file.write((json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
 
 
 def score_network(network: keras.Model, part: Part) -> tuple[Probabilities, dict[str, float]]:

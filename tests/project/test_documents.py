@@ -53,6 +53,7 @@ MADE_LATER = {
     ".dvc/tmp/stages/sweep/": "a sweep, until it ends",
     ".dvc/tmp/stages/train/KEY": "a training, until it ends",
     ".venv/bin/activate": "make",
+    "packed-refs.lock": "git, while it runs",
     "report/model_card.md": "python -m tools.report --card",
     "report/report.md": "python -m tools.report",
     "sweeps/made_from.json": "python -m sweeps",
@@ -161,20 +162,24 @@ def of_kind(kind: str) -> list[str]:
 def simple_commands(line: str) -> Iterator[list[str]]:
     """The simple commands of a shell line as words, without comments, assignments and loops.
 
-    A command in `$(...)` is one of its own.
+    A command in `$(...)` comes first; what it prints is no word of the one around it.
     """
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     lexer.commenters = "#"
-    words: list[str] = []
+    open_commands: list[list[str]] = [[]]
     for word in [*lexer, ";"]:
-        if word not in (";", "&&", "||", "|", "(", ")"):
-            words.append(word)
-            continue
-        command = list(itertools.dropwhile(is_prefix, words))
-        if command and command[0] not in ("for", "done"):
-            yield [part for part in command if part != "$"]
-        words = []
+        if word == "(":
+            open_commands[-1].pop()  # the $ before it
+            open_commands.append([])
+        elif word in (";", "&&", "||", "|", ")"):
+            command = list(itertools.dropwhile(is_prefix, open_commands.pop()))
+            if command and command[0] not in ("for", "done"):
+                yield command
+            if word != ")":
+                open_commands.append([])
+        else:
+            open_commands[-1].append(word)
 
 
 def is_prefix(word: str) -> bool:
@@ -197,7 +202,7 @@ def check_dvc(words: list[str]) -> None:
     if template := asked.get("template"):
         assert f".dvc/plots/{template}.json" in TREE, f"no template {template}"
         for target in targets:
-            missing = {asked["x"], *asked["y"]} - columns_of(ROOT / target)
+            missing = {asked["x"], asked["y"]} - columns_of(ROOT / target)
             assert not missing, f"{target} has no {missing}"
 
 
@@ -243,12 +248,13 @@ def check_python(words: list[str]) -> None:
         return
     code = read(file_of_module(module))
     declared = declared_arguments(ast.parse(code))
-    for word in arguments:
-        option = word.partition("=")[0]
-        if option.startswith("-"):
+    takes_words = "sys.argv" in code or any(not name.startswith("-") for name in declared)
+    for before, word in itertools.pairwise(["", *arguments]):
+        if word.startswith("-"):
+            option = word.partition("=")[0]
             assert option in declared, f"{module} has no option {option}"
         else:
-            assert "sys.argv" in code or declared - {"--help"}, f"{module} takes no {word}"
+            assert takes_words or before.startswith("-"), f"{module} takes no {word}"
     if module == "tools.recipe" and "--file" not in arguments:
         check_recipe(arguments)
     if module == "stages.run":
@@ -271,14 +277,23 @@ def file_of_module(module: str) -> Path:
 
 
 def declared_arguments(code: ast.AST) -> set[str]:
-    """The names in the calls of add_argument: options as written, others without dashes."""
-    return {"--help"} | {
-        argument.value
-        for node in ast.walk(code)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if node.func.attr == "add_argument"
-        for argument in node.args
-        if isinstance(argument, ast.Constant)
+    """The names in the calls of add_argument: options as written, others without dashes.
+
+    Any string of the module may fill the gap of f"--{name}".
+    """
+    texts = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant)}
+    calls = [node for node in ast.walk(code) if isinstance(node, ast.Call)]
+    arguments = [
+        argument
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"
+        for argument in call.args
+    ]
+    formed = any(isinstance(argument, ast.JoinedStr) for argument in arguments)
+    return {
+        "--help",
+        *(argument.value for argument in arguments if isinstance(argument, ast.Constant)),
+        *(f"--{text}" for text in texts if formed),
     }
 
 
@@ -587,21 +602,19 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def toured(
-    finished_project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Shell, Path]:
+def toured(fresh_project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, Path]:
     """The project after the README's tour, and the folder that is its remote.
 
     40 epochs: enough for tiny images that another learning rate changes the scores.
     """
     base = tmp_path_factory.mktemp("documents")
-    project = finished_project.copy(base / "clone")
+    project = fresh_project.copy(base / "clone")
     project.environment = project.environment | {"BROWSER": "true"}  # `true` opens every page
     shutil.copy2(ROOT / "params.yaml", project.folder / "params.yaml")
     set_values(project.folder / "params.yaml", TINY_PARAMS | {"train.epochs": 40})
     project.dvc("repro")
     project.commit("Scores worth comparing")
-    project.run("git", "init", "--quiet", "--bare", str(base / "origin"))
+    project.git("init", "--quiet", "--bare", "--initial-branch=main", str(base / "origin"))
     project.git("remote", "add", "origin", str(base / "origin"))
     project.git("push", "--quiet", "--set-upstream", "origin", "main")
     places = {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import CLASSES, Project
+from conftest import CLASSES, FINISHED_EDIT, Project
 
 from stages.evaluate import calibration, class_scores
 from stages.shared import scores
@@ -31,6 +31,7 @@ from tools.shared.revisions import Revision
 
 SECONDS = 3.0
 PROBABILITIES = "reports/probabilities_validation.npy"
+DIFFERING = {"train.epochs": [1, 4], "train.learning_rate": [0.001, 0.02]}  # HEAD's, workspace's
 
 
 # --- Pages about models made up here ------------------------------------------------------------
@@ -241,34 +242,28 @@ def test_markdown_has_whole_tables() -> None:
 
 
 @pytest.fixture(scope="module")
-def compared(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def compared(finished_edit: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A commit, an experiment of it, an edited workspace: real runs. Tags of forged commits."""
     folder = tmp_path_factory.mktemp("compared")
-    project = finished_project.copy(folder / "a clone")
+    project = finished_edit.copy(folder / "a clone")
+    project.git("checkout", "--quiet", "--", ".")
     project.dvc("remote", "add", "--quiet", "--default", "store", str(folder / "store"))
     project.commit("A remote")
     project.git("tag", "first")
     forge(project, "longer-0", epochs=2, seed=0)
     forge(project, "longer-1", epochs=2, seed=1)
     forge(project, "elsewhere", split="stratified")
+    forge_flat(project, "flat")
     project.dvc("exp", "run", "--quiet", "--name", "plain-1", "-S", "seed=1", "train")
     project.git("checkout", "--quiet", "--", ".")
-    project.dvc("checkout", "--quiet")
-    project.edit({"train.epochs": 3})
-    project.dvc("repro", "--quiet", "evaluate")
+    project.edit(FINISHED_EDIT)
+    project.dvc("repro", "--quiet")  # from the run cache
     return project
 
 
 def forge(project: Project, tag: str, epochs: int = 1, seed: int = 0, split: str = "tail") -> None:
     """A tagged commit with other params and made-up predictions: it costs no training."""
     project.edit({"train.epochs": epochs, "seed": seed, "preprocess.split": split})
-    lock = project.read("dvc.lock")
-    for pattern, value in [
-        (r"epochs: \d+", f"epochs: {epochs}"),
-        (r"\bseed: \d+", f"seed: {seed}"),
-        (r"split: \w+", f"split: {split}"),
-    ]:
-        lock = re.sub(rf"^( +){pattern}$", rf"\1{value}", lock, flags=re.MULTILINE)
     array = np.random.default_rng(seed).dirichlet([1, 1, 1], 12).astype(np.float32)
     file = io.BytesIO()
     np.save(file, array)
@@ -279,12 +274,49 @@ def forge(project: Project, tag: str, epochs: int = 1, seed: int = 0, split: str
     md5s = {PROBABILITIES: forged}
     if split != "tail":
         md5s |= {f"data/processed/{array}_validation.npy": array * 32 for array in "xy"}
-    for path, md5 in md5s.items():
-        lock = lock.replace(md5_in_lock(project, "HEAD", path), md5)
-    (project.folder / "dvc.lock").write_text(lock, encoding="utf-8")
+    changes = [(md5_in_lock(project, "HEAD", path), md5) for path, md5 in md5s.items()]
+    # In dvc.lock, and in the record of the metrics.
+    for before, separator in [(r"^ +", ": "), ('"value (preprocess|train)?[.]?', " = ")]:
+        for key, value in [("epochs", epochs), ("seed", seed), ("split", split)]:
+            changes.append((rf"({before}{key}{separator})\w+", rf"\g<1>{value}"))
+    for path in ("dvc.lock", "reports/validation.json"):
+        text = project.read(path)
+        for old, new in changes:
+            text = re.sub(old, new, text, flags=re.MULTILINE)
+        (project.folder / path).write_text(text, encoding="utf-8")
+    commit_and_leave(project, tag)
+
+
+def commit_and_leave(project: Project, tag: str) -> None:
     project.commit(tag)
     project.git("tag", tag)
     project.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+def forge_flat(project: Project, tag: str) -> None:
+    """A tagged commit as older versions left it: a file a stage, all data sets in a catalog."""
+    dataset = project.folder / "data/tiny/dataset.yaml"
+    catalog = {"tiny": yaml.safe_load(dataset.read_text(encoding="utf-8"))}
+    (project.folder / "data/catalog.yaml").write_text(yaml.safe_dump(catalog), encoding="utf-8")
+    dataset.unlink()
+    lock = yaml.safe_load(project.read("dvc.lock"))
+    for name, stage in lock["stages"].items():
+        code = f"# {name}\n"
+        (project.folder / f"stages/{name}.py").write_text(code, encoding="utf-8")
+        md5 = hashlib.md5(code.encode(), usedforsecurity=False).hexdigest()
+        others = [
+            dep for dep in stage["deps"] if not dep["path"].startswith(("stages", "data/tiny"))
+        ]
+        stage["deps"] = [{"path": f"stages/{name}.py", "hash": "md5", "md5": md5}, *others]
+        if values := stage["params"].pop("data/tiny/dataset.yaml", None):
+            stage["params"]["data/catalog.yaml"] = {f"tiny.{k}": v for k, v in values.items()}
+    (project.folder / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    for path in project.folder.glob("reports/*.json"):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict):
+            values.pop("made_from", None)
+            path.write_text(json.dumps(values), encoding="utf-8")
+    commit_and_leave(project, tag)
 
 
 @pytest.fixture
@@ -294,7 +326,7 @@ def own(compared: Project, tmp_path: Path) -> Project:
 
 
 def compare(project: Project, *arguments: str, code: int = 0) -> str:
-    output = project.run("python", "-m", "tools.compare", *arguments, code=code)
+    output = project.call("tools.compare", *arguments, code=code)
     assert "Traceback" not in output
     assert "Warning" not in output
     return output
@@ -324,7 +356,7 @@ def test_head_against_workspace(compared: Project, split: str) -> None:
     page = compare_json(compared, "--split", split)
     before = json.loads(compared.git("show", f"HEAD:reports/{split}.json"))
     now = json.loads(compared.read(f"reports/{split}.json"))
-    assert page["params"] == {"train.epochs": [1, 3]}
+    assert page["params"] == DIFFERING
     for row in page["metrics"]:
         if row["metric"] in now:
             assert round(row["a"], 4) == before[row["metric"]]
@@ -379,13 +411,11 @@ def test_other_images_are_refused(compared: Project) -> None:
     assert "agree in preprocess.split" in output
 
 
-def test_validation_images_that_were_trained_on_judge_nothing(own: Project) -> None:
-    own.edit({"train.refit": True})
-    own.dvc("repro")
-    output = own.run("python", "-m", "tools.compare", code=1)
+def test_validation_images_that_were_trained_on_judge_nothing(refitted_project: Project) -> None:
+    output = compare(refitted_project, code=1)
     assert "compare: workspace: expected validation images that were held out" in output
     assert "train.refit: true" in output
-    own.run("python", "-m", "tools.compare", "--split", "test")
+    compare(refitted_project, "--split", "test")
 
 
 def test_an_unknown_name(compared: Project) -> None:
@@ -421,10 +451,10 @@ def test_the_figure(own: Project) -> None:
 
 
 def test_an_edited_workspace_needs_a_repro(own: Project) -> None:
-    own.edit({"train.epochs": 4})
+    own.edit({"train.epochs": 5})
     output = compare(own, code=1)
     assert "older than these edits: train.epochs. `dvc repro`" in output
-    own.edit({"train.epochs": 3, "plots.resolution": 50})
+    own.edit(FINISHED_EDIT | {"plots.resolution": 50})
     compare(own)  # nothing that the predictions depend on
     with (own.folder / "stages/train/fitting.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
@@ -451,10 +481,21 @@ def test_outputs_that_are_not_those_of_the_lock(own: Project) -> None:
 def test_a_commit_older_than_its_params_is_marked(own: Project) -> None:
     own.edit({"train.epochs": 9})
     own.git("commit", "--quiet", "--message", "Params without their results", "params.yaml")
-    own.edit({"train.epochs": 3})
+    own.edit(FINISHED_EDIT)
     page = compare_json(own)
     assert any("results are older than train.epochs" in note for note in page["notes"])
-    assert page["params"] == {"train.epochs": [1, 3]}
+    assert page["params"] == DIFFERING
+
+
+def test_a_commit_of_an_older_version_is_compared(compared: Project) -> None:
+    page = compare_json(compared, "flat", "HEAD")
+    assert page["answer"] == ["The predictions of A and B are the same, bit for bit."]
+    assert page["params"] == {}
+    assert {"stages/train.py", "stages/train"} <= {*page["code"]}
+    assert not page["notes"]
+    page = compare_json(compared, "flat", "workspace", "--split", "test")
+    assert page["params"] == DIFFERING
+    assert [row["class"] for row in page["classes"]] == CLASSES
 
 
 def test_a_commit_without_results(own: Project) -> None:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from stages.run.failures import failures_in_one_line
+from tools.compare.drawing import draw_to
 from tools.compare.groups import compare_groups, list_runs
 from tools.compare.page import Page, as_json, as_markdown, print_page
 from tools.compare.pair import compare_pair
@@ -40,10 +41,7 @@ def make_page(asked: argparse.Namespace) -> Page:
     predictions = read_predictions([asked.a, asked.b], asked.split)
     page = compare_pair(predictions, asked.split)
     if asked.figure:
-        # Imported only if a figure is asked for: matplotlib doubles the run time.
-        from tools.compare.figure import write_changes  # noqa: PLC0415
-
-        write_changes(predictions, asked.split, asked.figure)
+        draw_to(asked.figure, predictions, asked.split)
         page.figure = str(asked.figure)
     return page
 

@@ -91,7 +91,7 @@ def as_markdown(page: Page) -> str:
 def as_json(page: Page) -> str:
     words = {"title": page.title, "verdict": page.verdict, "answer": page.answer}
     rest = {"notes": page.notes, "figure": page.figure}
-    return json.dumps(words | page.data | rest, indent=2)
+    return json.dumps(words | page.data | rest, indent=2, allow_nan=False)
 
 
 def what_differs(a: Revision, b: Revision) -> Table:

@@ -20,9 +20,9 @@ from tools.shared.revisions import Revision, differing_keys
 NOTES = [
     """This is about two trained models; another seed trains others. Whether a recipe is better,
     only groups of runs can say: --group A1 A2 A3 --group B1 B2 B3.""",
-    """A verdict needs p < 0.05; "no evidence" is short for "no evidence of a difference". p of
-    accuracy and recall: exact McNemar test, recall's corrected for the number of classes (Holm). p
-    of the others and all intervals: paired bootstrap over images.""",
+    """A verdict needs p < 0.05; "no evidence" is short for "no evidence of a difference". Accuracy:
+    McNemar's score test and Tango's interval. Recall: exact McNemar test, corrected for the number
+    of classes (Holm). The others: paired bootstrap over images, from about 1,000 images on.""",
 ]
 SAME_BYTES = "The predictions of A and B are the same, bit for bit."
 OTHER_BYTES = """Neither params nor code differ, yet the predictions do: other versions of the

@@ -7,7 +7,13 @@ import numpy.typing as npt
 
 from stages.shared.scores import Labels, Probabilities, is_hit
 from tools.compare.metrics import METRICS
-from tools.compare.statistics import bootstrap_estimate, holm, mcnemar, resampled_means, verdict
+from tools.compare.statistics import (
+    bootstrap_estimate,
+    holm,
+    mcnemar,
+    resampled_means,
+    verdict,
+)
 
 Row = dict[str, Any]
 Counts = npt.NDArray[np.intp]
@@ -30,11 +36,11 @@ def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]
         pair = (number, number + len(METRICS))
         value_a, value_b = (float(metric.value(columns[i].mean(axis=0))) for i in pair)
         drawn_a, drawn_b = (metric.value(resampled[i]) for i in pair)
-        estimate = bootstrap_estimate(value_b - value_a, drawn_b - drawn_a)
         if metric.name == "accuracy":
-            estimate = estimate._replace(
-                p=mcnemar(*map(count_true, fixed_and_broken(a, b, labels)))
-            )
+            fixed, broken = map(count_true, fixed_and_broken(a, b, labels))
+            estimate = paired_shares(fixed, broken, len(labels))
+        else:
+            estimate = bootstrap_estimate(value_b - value_a, drawn_b - drawn_a)
         said = verdict(estimate.difference, estimate.p, metric.higher_is_better)
         rows.append(
             {

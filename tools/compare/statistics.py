@@ -3,6 +3,7 @@
 A difference is B's value less A's throughout. Every test is two-sided.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from scipy.stats import binomtest, ttest_ind
 Floats = npt.NDArray[np.floating[Any]]
 
 LEVEL = 0.05  # a difference is believed if chance alone gives one as large less often than this
+NORMAL_LIMIT = 1.959963984540054  # of 95 % of a normal distribution, either way
 RESAMPLES = 2_000  # enough for two digits of an interval
 BLOCK = 4_000_000  # numbers drawn at once: 32 MB
 
@@ -46,6 +48,47 @@ def mcnemar(fixed: int, broken: int) -> float:
     variant in 4.9 % (Fagerland, Lydersen, Laake, BMC Medical Research Methodology 13:91, 2013).
     """
     return float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
+
+
+def paired_shares(fixed: int, broken: int, count: int) -> Estimate:
+    """The difference of two classifiers' accuracy on the same `count` images, by one method.
+
+    The p value is McNemar's score test of the `fixed` and `broken` images, the interval is
+    Tango's, which inverts that test: it leaves out 0 just where p is below 0.05 (Tango, Statistics
+    in Medicine 17, 1998; recommended together by Fagerland, Lydersen, Laake, Statistics in Medicine
+    33, 2014). With 300 images and 1 to 4 % of them discordant it covers in 94 to 99 % of draws.
+    """
+    difference = (fixed - broken) / count
+    p = math.erfc(abs(score_of_difference(fixed, broken, count, 0.0)) / math.sqrt(2))
+    low, high = (
+        solve_score(fixed, broken, count, limit) for limit in (NORMAL_LIMIT, -NORMAL_LIMIT)
+    )
+    return Estimate(difference, low, high, p)
+
+
+def score_of_difference(fixed: int, broken: int, count: int, difference: float) -> float:
+    """Tango's score statistic: how many standard errors the data are from a difference."""
+    linear = -fixed - broken + (2 * count - fixed + broken) * difference
+    constant = -broken * difference * (1 - difference)
+    root = math.sqrt(max(0.0, linear**2 - 8 * count * constant))
+    broken_share = (root - linear) / (4 * count)
+    variance = count * (2 * broken_share + difference * (1 - difference))
+    distance = fixed - broken - count * difference
+    if variance <= 0:
+        return math.copysign(math.inf, distance) if distance else 0.0
+    return distance / math.sqrt(variance)
+
+
+def solve_score(fixed: int, broken: int, count: int, score: float) -> float:
+    """The difference with that score, by halving: the score falls as the difference rises."""
+    low, high = -1.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if score_of_difference(fixed, broken, count, middle) > score:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

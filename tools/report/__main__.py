@@ -5,6 +5,7 @@ the verdict of tools.compare, the figures. With --card, model_card.md about the 
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from stages.run.failures import failures_in_one_line
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
-from tools.compare.figure import write_changes
+from tools.compare.drawing import draw_to
 from tools.compare.page import as_markdown
 from tools.compare.pair import compare_pair
 from tools.report.model_card import write_card
@@ -51,10 +52,10 @@ def write_review(revision: str, folder: Path) -> str:
     split = "validation" if is_held_out(sides) else "test"
     predictions = read_predictions(sides, split)
     page = compare_pair(predictions, split)
-    write_changes(predictions, split, folder / "changes.png")
+    draw_to(folder / "changes.png", predictions, split)
     page.figure = "changes.png"
     parts = [
-        f"# The workspace against {revision}",
+        f"# The workspace against {shorten_commits(revision)}",
         *([REFITTED] if split == "test" else []),
         as_markdown(page),
         "## Parameters",
@@ -70,7 +71,12 @@ def write_review(revision: str, folder: Path) -> str:
 def dvc_diff(what: str, revision: str) -> str:
     """DVC's table of the params or metrics that differ; of none it prints the heading alone."""
     heading, marks, *rows = run_dvc(what, "diff", "--md", revision).splitlines()
-    return "\n".join([heading, marks, *rows]) if rows else "None differs."
+    return shorten_commits("\n".join([heading, marks, *rows])) if rows else "None differs."
+
+
+def shorten_commits(text: str) -> str:
+    """The text with hashes of commits as people write them."""
+    return re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", text)
 
 
 def run_dvc(*arguments: str) -> str:

@@ -1,6 +1,5 @@
 """Where DVC keeps a file, by its MD5."""
 
-import hashlib
 from pathlib import Path
 
 
@@ -15,12 +14,3 @@ def cache_path(md5: str) -> Path:
 
     folder = Config(".dvc")["cache"].get("dir")  # absolute, whichever config file names it
     return Path(folder) / inside if folder else usual
-
-
-def md5_of_bytes(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def md5_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

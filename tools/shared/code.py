@@ -1,11 +1,9 @@
 """The hash of a code dep, as DVC computes it: of a commit or of the files that lie here now."""
 
-import json
-
 from pathspec import GitIgnoreSpec
 
+from stages.run.hashes import md5_of_bytes, md5_of_folder
 from stages.run.ignored import IGNORE_FILE
-from tools.shared.cache import md5_of_bytes
 from tools.shared.git import list_content, read_content
 
 
@@ -20,11 +18,9 @@ def hash_code(commit: str | None, path: str) -> str:
         return "" if content is None else md5_of_bytes(content)
     ignored = (read_content(commit, str(IGNORE_FILE)) or b"").decode("utf-8", "replace")
     rules = GitIgnoreSpec.from_lines(ignored.splitlines())
-    entries = [
-        {"md5": md5_of_bytes(read_content(commit, name) or b""),
-         "relpath": name.removeprefix(f"{path}/")}
+    hashes = {
+        name.removeprefix(f"{path}/"): md5_of_bytes(read_content(commit, name) or b"")
         for name in names
         if not rules.match_file(name)
-    ]  # fmt: skip
-    entries.sort(key=lambda entry: entry["relpath"])
-    return f"{md5_of_bytes(json.dumps(entries).encode())}.dir"
+    }
+    return md5_of_folder(hashes)

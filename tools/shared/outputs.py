@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.run.hashes import md5_of_file
 from stages.run.yaml_files import read_yaml
 from stages.shared.errors import UserError
-from tools.shared.cache import cache_path, md5_of_file
+from tools.shared.cache import cache_path
 from tools.shared.paths import LOCK, PIPELINE
 
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stages.run.hashes import md5_of_bytes
 from stages.shared.errors import UserError
 from stages.shared.scores import Labels, Probabilities
-from tools.shared.cache import cache_path, md5_of_bytes
+from tools.shared.cache import cache_path
 from tools.shared.git import git_output, list_experiments, read_content
 from tools.shared.paths import IMAGES, LABELS, LOCK, PROBABILITIES
 from tools.shared.revisions import Revision, differing_keys, read_revision
@@ -125,4 +126,9 @@ def read_verified_array(revision: Revision, path: str, source: Path) -> npt.NDAr
         mend = describe_absence(revision, [path])
         raise UserError(f"{revision.title}: {path}: {expected}. Delete {source}; then it is {mend}")
     array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"{revision.title}: {path}: expected probabilities, found values that are no finite "
+            "numbers: nothing can be compared with them. Train that model again."
+        )
     return array

@@ -11,10 +11,12 @@ from ruamel.yaml.error import YAMLError
 
 from stages.run.keys import flatten, get_value
 from stages.run.params import PARAMS
+from stages.run.record import record_of
 from stages.shared.errors import UserError
 from tools.shared.code import hash_code
 from tools.shared.git import read_content, resolve_revision
 from tools.shared.paths import LOCK, METRICS, STAGES
+from tools.shared.records import contradictions
 
 Entries = dict[str, Any]
 
@@ -60,8 +62,27 @@ def read_revision(name: str, predictions: str) -> Revision:
             f"workspace: the results in {LOCK} are older than these edits: {', '.join(stale)}. "
             "`dvc repro` brings them up to date."
         )
+    refuse_other_results(name, commit, stages)
     metrics = read_yaml_at(name, commit, str(METRICS["validation"]))  # JSON is YAML as well
     return Revision(name, commit, params, code, made, stale, metrics.get("parameters"))
+
+
+def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> None:
+    """Raise UserError if results were made from other values or data than dvc.lock says.
+
+    `dvc exp save` and `dvc commit` after an edit that was not run leave such a dvc.lock.
+    """
+    for stage in stages:
+        for out in stage["outs"]:
+            if out["path"] not in map(str, METRICS.values()):
+                continue
+            made = record_of(read_yaml_at(name, commit, out["path"]))
+            if differences := contradictions(made, stage) if made else []:
+                lines = "\n  ".join(differences).replace(" now", f" in {LOCK}")
+                raise UserError(
+                    f"{name}: {out['path']} was not made from what {LOCK} says:\n  {lines}\n"
+                    f"`dvc repro --force` there makes it anew."
+                )
 
 
 def read_locked_stages(name: str, commit: str | None, predictions: str) -> list[Any]:
