@@ -31,8 +31,8 @@ from tools.shared.marks import replace_between_marks
 RESULTS = Path(__file__).with_name("recipes.csv")
 README = ROOT / "README.md"
 COLUMNS = (
-    "dataset", "recipe", "values", "seed", "accuracy", "accuracy_trusted", "loss", "parameters",
-    "epochs", "train_seconds", "machine", "versions",
+    "dataset", "recipe", "values", "seed", "accuracy", "accuracy_trusted", "parameters",
+    "epochs", "threads", "train_seconds", "machine", "versions",
 )  # fmt: skip
 RUNS, RUNS_OF_ENSEMBLES = 5, 2
 ENSEMBLE = "ensemble"  # in the name of a recipe that takes an hour
@@ -123,12 +123,16 @@ def git(*words: str) -> str:
 
 
 def recipe_key(values: Values) -> str:
-    """What tells a recipe's values from others that it once had: those of its own network."""
+    """What tells a recipe's values from others that it once had: those of its own network.
+
+    Not the number of threads, which a row names itself.
+    """
     network = f"model.{values['model.name']}."
     used = {
         key: value
         for key, value in values.items()
         if not key.startswith("model.") or key.startswith(("model.name", network))
+        if key != "train.threads"
     }
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
 

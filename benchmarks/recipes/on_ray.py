@@ -30,7 +30,9 @@ def run_on_ray(
         if threads > most:  # Ray would wait for a machine that has them
             raise UserError(f"--spread {threads}: the largest machine has {most:.0f}: lower it")
         task = ray.remote(num_cpus=threads, max_retries=TIMES_LOST)(measure_recipe)
-        pending = {task.remote(Path(), run): run for run in runs}  # a worker's folder is the commit
+        pending = {
+            task.remote(Path(), run, threads): run for run in runs
+        }  # a worker's folder is the commit
         while pending:
             (ended,), _ = ray.wait(list(pending))
             try:

@@ -21,8 +21,10 @@ class Run(NamedTuple):
     seed: int
 
 
-def measure_recipe(commit: Path, asked: Run) -> dict[str, object]:
+def measure_recipe(commit: Path, asked: Run, threads: int | None = None) -> dict[str, object]:
     """Run the recipe with its seed in a copy of `commit`, a folder with a commit's files.
+
+    `threads` replaces the recipe's own number of threads.
 
     Returns scores on test images, size, seconds of `train`, machine and versions. Raises
     RuntimeError with a command's output if it fails.
@@ -32,26 +34,30 @@ def measure_recipe(commit: Path, asked: Run) -> dict[str, object]:
         shutil.copytree(commit, project)
         run_module(project, "tools.recipe", asked.recipe)
         params = (project / "params.yaml").read_text(encoding="utf-8")
-        seeded = re.sub(r"(?m)^seed: \d+", f"seed: {asked.seed}", params)
-        (project / "params.yaml").write_text(seeded, encoding="utf-8")
-        stage(project, "fetch", "data/raw")
-        stage(project, "preprocess", "data/raw", "data/processed")
+        params = re.sub(r"(?m)^seed: \d+", f"seed: {asked.seed}", params)
+        if threads:
+            params = re.sub(r"(?m)^  threads: \d+", f"  threads: {threads}", params)
+        (project / "params.yaml").write_text(params, encoding="utf-8")
+        used = int(re.findall(r"(?m)^  threads: (\d+)", params)[0])
+        run_project_stage(project, "fetch", "data/raw")
+        run_project_stage(project, "preprocess", "data/raw", "data/processed")
         start = time.perf_counter()
-        stage(project, "train", "data/processed", "models", "reports")
+        run_project_stage(project, "train", "data/processed", "models", "reports")
         seconds = time.perf_counter() - start
-        stage(project, "evaluate", "models", "data/processed", "reports")
+        run_project_stage(project, "evaluate", "models", "data/processed", "reports")
         test = json.loads((project / "reports/test.json").read_text(encoding="utf-8"))
         validation = json.loads((project / "reports/validation.json").read_text(encoding="utf-8"))
     return {
-        **{column: test[column] for column in ("accuracy", "accuracy_trusted", "loss")},
+        **{column: test[column] for column in ("accuracy", "accuracy_trusted")},
         "parameters": validation["parameters"],
+        "threads": used,
         "train_seconds": f"{seconds:.1f}",
         "machine": machine(),
         "versions": " ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras")),
     }
 
 
-def stage(project: Path, *words: str) -> None:
+def run_project_stage(project: Path, *words: str) -> None:
     run_module(project, "stages.run", *words)
 
 

@@ -258,8 +258,8 @@ def check_python(words: list[str]) -> None:
     if module == "tools.recipe" and "--file" not in arguments:
         check_recipe(arguments)
     if module == "stages.run":
-        expected = PIPELINE["stages"].get(arguments[0], {}).get("cmd", "not in dvc.yaml")
-        assert expected == shlex.join(["python", *words]), f"expected {expected}"
+        command = PIPELINE["stages"].get(arguments[0], {"cmd": "no such stage"})["cmd"]
+        assert command.split()[-len(words) :] == words, f"dvc.yaml has {command}"
 
 
 def check_recipe(arguments: list[str]) -> None:
@@ -385,7 +385,7 @@ def test_python_parses(place: str) -> None:
         ("python -m tools.report --cards", "no option --cards"),
         ("python -m tools.verify everything", "takes no everything"),
         ("python -m tools.recipe fast-cnn", "recipes.yaml has not"),
-        ("python -m stages.run train data models", "expected python -m stages.run train data/p"),
+        ("python -m stages.run train data models", "dvc.yaml has python"),
         ("dvc repro && dvc exp run --nme a", "dvc does not take it"),
         ("dvc exp run -S train.epohcs=5", "no train.epohcs"),
         ("dvc repro trian", "not all of"),
@@ -599,6 +599,7 @@ def flip_a_bit(path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
+    path.chmod(0o444)  # as DVC has it
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def npy(shape: tuple[int, ...], kind: str, content: bytes) -> bytes:
     ids=["pickle", "huge shape"],
 )
 def test_an_array(project: Project, finished_project: Project, content: bytes, seen: str) -> None:
-    (project.folder / "data/processed/x_train.npy").write_bytes(content)
+    (project.folder / "reports/probabilities_test.npy").write_bytes(content)
     assert seen in project.dvc("repro", "--force", "--single-item", "plots", code=255)
     assert_nothing_lost(project, finished_project)
 

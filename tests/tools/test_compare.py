@@ -304,9 +304,8 @@ def forge_flat(project: Project, tag: str) -> None:
         code = f"# {name}\n"
         (project.folder / f"stages/{name}.py").write_text(code, encoding="utf-8")
         md5 = hashlib.md5(code.encode(), usedforsecurity=False).hexdigest()
-        others = [
-            dep for dep in stage["deps"] if not dep["path"].startswith(("stages", "data/tiny"))
-        ]
+        own = ("stages/", "data/tiny")
+        others = [dep for dep in stage["deps"] if not dep["path"].startswith(own)]
         stage["deps"] = [{"path": f"stages/{name}.py", "hash": "md5", "md5": md5}, *others]
         if values := stage["params"].pop("data/tiny/dataset.yaml", None):
             stage["params"]["data/catalog.yaml"] = {f"tiny.{k}": v for k, v in values.items()}

@@ -9,6 +9,12 @@ import yaml
 from conftest import ROOT, Project
 
 
+def report(project: Project, *words: str, code: int = 0) -> str:
+    output = project.call("tools.report", *words, code=code)
+    assert "Traceback" not in output
+    return output
+
+
 def pictures_of(page: str) -> list[str]:
     return re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
 
@@ -20,7 +26,7 @@ def assert_pictures_lie_beside(page: Path) -> None:
 
 
 def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> None:
-    edited_project.run("python", "-m", "tools.report")
+    report(edited_project)
     page = edited_project.folder / "report/report.md"
     text = page.read_text(encoding="utf-8")
     assert re.search(r"\| params.yaml \| train.learning_rate \| 0.001 +\| 0.02 +\|", text)
@@ -31,14 +37,14 @@ def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> 
 
 
 def test_a_review_of_no_change_says_so(project: Project) -> None:
-    project.run("python", "-m", "tools.report")
+    report(project)
     text = project.read("report/report.md")
     assert "## Parameters\n\nNone differs.\n\n## Metrics\n\nNone differs.\n" in text
     assert "The predictions of A and B are the same, bit for bit." in text
 
 
 def test_the_card_is_about_the_workspace(project: Project) -> None:
-    project.run("python", "-m", "tools.report", "--card", "--folder", "a card")
+    report(project, "--card", "--folder", "a card")
     page = project.folder / "a card/model_card.md"
     text = page.read_text(encoding="utf-8")
     test = json.loads(project.read("reports/test.json"))
@@ -51,15 +57,15 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
 
 def test_a_card_of_older_results_is_refused(project: Project) -> None:
     project.edit({"train.batch_size": 8})
-    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    output = report(project, "--card", code=1)
     assert "the results in dvc.lock are older than these edits: train.batch_size" in output
 
 
-def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(project: Project) -> None:
-    project.edit({"train.refit": True})
-    project.dvc("repro")
-    project.run("python", "-m", "tools.report")
-    text = project.read("report/report.md")
+def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(
+    refitted_project: Project,
+) -> None:
+    report(refitted_project)
+    text = refitted_project.read("report/report.md")
     assert "Trained on the validation images as well" in text
     assert " test images" in text
 
@@ -68,13 +74,13 @@ def test_a_review_of_a_model_trained_on_all_images_quotes_test_images(project: P
 def test_files_of_another_run_are_refused(project: Project, path: str) -> None:
     (project.folder / path).write_text("of another run", encoding="utf-8")
     for words in ((), ("--card",)):
-        output = project.run("python", "-m", "tools.report", *words, code=1)
+        output = report(project, *words, code=1)
         assert f"{path}: not what dvc.lock says: `dvc checkout --force {path}`" in output
 
 
 def test_figures_that_are_older_than_an_edit_are_refused(project: Project) -> None:
     project.edit({"plots.confused_pairs": 2})
-    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    output = report(project, "--card", code=1)
     assert "older than these edits: plots.confused_pairs" in output
 
 
@@ -90,7 +96,7 @@ def test_figures_that_are_older_than_an_edit_are_refused(project: Project) -> No
 )
 def test_what_is_missing_is_named(project: Project, missing: str, message: str) -> None:
     (project.folder / missing).unlink()
-    output = project.run("python", "-m", "tools.report", "--card", code=1)
+    output = report(project, "--card", code=1)
     assert message in output
     assert "Traceback" not in output
 

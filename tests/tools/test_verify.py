@@ -34,7 +34,7 @@ def test_a_damaged_output_is_named_with_its_cure(project: Project, path: str) ->
     content = bytearray(damaged.read_bytes())
     content[-1] ^= 1
     damaged.write_bytes(content)
-    output = project.run("python", "-m", "tools.verify", code=1)
+    output = project.call("tools.verify", code=1)
     assert output.splitlines()[0].startswith(f"{path}: not what dvc.lock says: `dvc checkout")
     assert output.splitlines()[1:] == ["1 problem found"]
 
@@ -44,12 +44,34 @@ def test_an_incomplete_lock_is_named(project: Project, tmp_path: Path, text: str
     (project.folder / "dvc.lock").write_text(text, encoding="utf-8")
     project.dvc("remote", "add", "--default", "store", str(tmp_path / "store"))
     for tool in ("tools.verify", "tools.remote"):
-        output = project.run("python", "-m", tool, code=1)
+        output = project.call(tool, code=1)
         assert "dvc.lock is missing, damaged or incomplete" in output
         assert "Traceback" not in output
 
 
 def test_a_missing_output_is_named(project: Project) -> None:
     (project.folder / "models/model.keras").unlink()
-    output = project.run("python", "-m", "tools.verify", code=1)
+    output = project.call("tools.verify", code=1)
     assert "models/model.keras: missing from the workspace: `dvc checkout`" in output
+
+
+def test_a_python_file_that_no_import_reaches_is_named(project: Project) -> None:
+    for name in ("draft.py", ".hidden.py", "main.py~"):
+        (project.folder / "stages/train" / name).write_text("", encoding="utf-8")
+    (project.folder / "stages/plots/__pycache__").mkdir(exist_ok=True)
+    (project.folder / "stages/plots/__pycache__/left.py").write_text("", encoding="utf-8")
+    output = project.call("tools.verify", code=1)
+    named, count = output.splitlines()
+    assert count == "1 problem found"
+    assert named == (
+        "stages/train/draft.py: no import of train reaches it, yet it makes the stage run again "
+        "and its hash goes into dvc.lock: move it out of the folder"
+    )
+
+
+def test_code_that_is_no_python_is_named(project: Project) -> None:
+    with (project.folder / "stages/train/fitting.py").open("a", encoding="utf-8") as file:
+        file.write("\n<<<<<<< HEAD\n")
+    output = project.call("tools.verify", code=1)
+    assert "stages/train/fitting.py, line " in output
+    assert "not readable as Python: invalid syntax" in output
