@@ -96,6 +96,14 @@ TINY_PARAMS = {
 FINISHED_EDIT = {"train.epochs": 4, "train.learning_rate": 0.02}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fixed_threads() -> None:
+    """As many threads as training asks for: a process can set their number but once."""
+    if "tensorflow" in sys.modules:
+        threading = sys.modules["tensorflow"].config.threading
+        threading.set_intra_op_parallelism_threads(ARTICLE["train"]["threads"])
+
+
 def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Noisy images (count, 12, 10) with a bright bar whose place is the class, and their labels."""
     random = np.random.default_rng(seed)
@@ -242,7 +250,7 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         """The same project elsewhere, cache and outputs included: a test may do what it will."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder, self.environment)
+        return Project(folder, dict(self.environment))
 
 
 def project_environment(home: Path, data: Path) -> dict[str, str]:

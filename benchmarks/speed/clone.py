@@ -13,6 +13,7 @@ from benchmarks.machine import ROOT
 from benchmarks.speed import measure
 from stages.run.keys import get_value, set_value
 
+STAGE_COMMAND = ("python", "-E", "-m", "stages.run")
 STAGES = {
     "preprocess": ["data/raw", "data/processed"],
     "train": ["data/processed", "models", "reports"],
@@ -32,7 +33,7 @@ class Clone:
 
     def stage(self, name: str) -> measure.Run:
         """A stage's process by itself, as DVC starts it."""
-        return self.run("python", "-m", "stages.run", name, *STAGES[name])
+        return self.run(*STAGE_COMMAND, name, *STAGES[name])
 
     def params(self) -> dict[str, Any]:
         values: dict[str, Any] = YAML(typ="safe").load(self.folder / "params.yaml")

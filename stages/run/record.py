@@ -49,8 +49,14 @@ def format_hash(dep: str, md5: str) -> str:
 
 
 def read_record(path: Path) -> Lines | None:
-    """The record of a metrics file; None if there is none, as in results of older versions."""
-    return record_of(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    """The record of a metrics file; None without one, as in results of older versions.
+
+    A damaged file has none: its hash tells that it is damaged.
+    """
+    try:
+        return record_of(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def record_of(metrics: Any) -> Lines | None:
@@ -65,11 +71,13 @@ def add_record(path: Path, record: Lines) -> None:
         file.write((json.dumps(metrics | {KEY: record}, indent=2, allow_nan=False) + "\n").encode())
 
 
-def compare_records(made: Lines, now: Lines, kinds: Iterable[str]) -> list[str]:
+def compare_records(
+    made: Lines, now: Lines, kinds: Iterable[str], where: str = "now"
+) -> list[str]:
     """What differs, of these kinds: `train.epochs: 20 when it was made, 3 now`."""
     before, after = (dict(line.split(" = ", 1) for line in lines) for lines in (made, now))
     return [
-        f"{name}: {before.get(title, 'absent')} when it was made, {after.get(title, 'absent')} now"
+        f"{name}: {before.get(title, 'absent')} when it was made, {after.get(title, 'absent')} {where}"
         for title in before | after
         for kind, _, name in [title.partition(" ")]
         if kind in kinds and before.get(title) != after.get(title)

@@ -30,7 +30,11 @@ class StepBar(keras.callbacks.Callback):
         title = f"epoch {epoch + 1}/{self.params['epochs']}"
         self.bar = tqdm(desc=title, total=self.params["steps"], unit="step", leave=False)
 
-    def on_train_batch_end(self, batch: int, _logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(  # Keras gives `logs` by this name
+        self,
+        batch: int,
+        logs: dict[str, float] | None = None,  # noqa: ARG002
+    ) -> None:
         self.bar.update(min(batch + 1, self.bar.total) - self.bar.n)
 
     def on_epoch_end(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:

@@ -13,7 +13,7 @@ from conftest import ROOT, Project, idx, tiny_images
 
 from benchmarks.speed import __main__, results, toy_pipeline
 from benchmarks.speed.bigger_data import repeat_images
-from benchmarks.speed.clone import STAGES, Clone
+from benchmarks.speed.clone import STAGE_COMMAND, STAGES, Clone
 from benchmarks.speed.measure import Run, median_difference, median_ratio, run_in_turn
 from benchmarks.speed.results import Limit, Result
 from benchmarks.speed.rows import LIMITS
@@ -196,7 +196,7 @@ def test_the_toy_pipeline_has_nothing_left_to_do(tmp_path: Path) -> None:
 def test_stages_are_called_as_the_pipeline_calls_them() -> None:
     pipeline = read_yaml(ROOT / "dvc.yaml")
     for stage, paths in STAGES.items():
-        expected = " ".join(["python -m stages.run", stage, *paths])
+        expected = " ".join([*STAGE_COMMAND, stage, *paths])
         assert pipeline["stages"][stage]["cmd"] == expected  # type: ignore[index]
 
 

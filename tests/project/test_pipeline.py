@@ -171,6 +171,11 @@ def stale(project: Project) -> set[str]:
         return {name.rpartition(":")[2] for name in repo.status()}  # dvc.yaml:train
 
 
+def hashes_of_outputs(project: Project) -> dict[str, str]:
+    lock = yaml.safe_load(project.read("dvc.lock"))
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+
+
 def ran(output: str) -> set[str]:
     return set(re.findall(r"Running stage '(\w+)'", output))
 
@@ -385,7 +390,9 @@ def test_the_oddities_turned_off_give_the_same_bytes(
     project.environment = project.environment | {"STAGES_PLAIN": "1"}
     output = project.dvc("repro")
     assert "port.cc" in output  # TensorFlow's greeting, which the filter hides otherwise
-    assert project.read("dvc.lock") == finished_project.read("dvc.lock")
+    plain, usual = (hashes_of_outputs(one) for one in (project, finished_project))
+    recorded = {"reports/validation.json", "reports/test.json"}  # they say that it was plain
+    assert {path for path in usual if plain[path] != usual[path]} == recorded
 
 
 def test_earlier_values_come_back_without_training(edited_project: Project) -> None:

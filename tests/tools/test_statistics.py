@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tools.compare.statistics import (
     BETTER,
@@ -11,6 +13,7 @@ from tools.compare.statistics import (
     bootstrap_estimate,
     holm,
     mcnemar,
+    paired_shares,
     resampled_means,
     verdict,
     welch,
@@ -48,6 +51,46 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar(5, 0) == pytest.approx(2 / 32)
     assert mcnemar(0, 0) == 1
     assert mcnemar(3, 3) == 1
+
+
+def test_paired_shares_on_airway_hyper_responsiveness() -> None:
+    """As Fagerland, Lydersen and Laake have it for these data (Statistics in Medicine 33, 2014)."""
+    estimate = paired_shares(1, 7, 21)
+    assert estimate.low == pytest.approx(-0.517, abs=5e-4)
+    assert estimate.high == pytest.approx(-0.026, abs=5e-4)
+    assert estimate.p == pytest.approx(0.0339, abs=5e-5)  # z = 6 / sqrt(8)
+
+
+@given(fixed=st.integers(0, 60), broken=st.integers(0, 60), others=st.integers(0, 5000))
+def test_interval_and_p_value_of_paired_shares_agree(fixed: int, broken: int, others: int) -> None:
+    count = fixed + broken + others
+    assume(count > 0)
+    estimate = paired_shares(fixed, broken, count)
+    assert -1 <= estimate.low <= estimate.difference <= estimate.high <= 1
+    assert estimate.p is not None
+    if abs(estimate.p - LEVEL) > 1e-6:
+        assert (estimate.p < LEVEL) == (estimate.low > 0 or estimate.high < 0)
+    mirrored = paired_shares(broken, fixed, count)
+    assert mirrored.p == pytest.approx(estimate.p)
+    assert mirrored.low == pytest.approx(-estimate.high, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("count", "share_fixed", "share_broken"),
+    [(300, 0.01, 0.006), (300, 0.03, 0.01), (1000, 0.01, 0.006), (10_000, 0.006, 0.004)],
+)
+def test_intervals_of_paired_shares_cover_the_truth_in_small_test_sets(
+    count: int, share_fixed: float, share_broken: float
+) -> None:
+    shares = [share_fixed, share_broken, 1 - share_fixed - share_broken]
+    draws = np.random.default_rng(0).multinomial(count, shares, size=1000)
+    truth = share_fixed - share_broken
+    covered = [
+        estimate.low <= truth <= estimate.high
+        for fixed, broken, _ in draws.tolist()
+        for estimate in [paired_shares(fixed, broken, count)]
+    ]
+    assert 0.93 <= np.mean(covered) <= 0.99
 
 
 def test_holm_by_hand() -> None:

@@ -61,8 +61,9 @@ def test_a_python_file_that_no_import_reaches_is_named(project: Project) -> None
     (project.folder / "stages/plots/__pycache__").mkdir(exist_ok=True)
     (project.folder / "stages/plots/__pycache__/left.py").write_text("", encoding="utf-8")
     output = project.call("tools.verify", code=1)
-    named, count = output.splitlines()
+    named, *notes, count = output.splitlines()
     assert count == "1 problem found"
+    assert all(note.startswith("note: ") for note in notes)
     assert named == (
         "stages/train/draft.py: no import of train reaches it, yet it makes the stage run again "
         "and its hash goes into dvc.lock: move it out of the folder"

@@ -11,6 +11,7 @@ from tools.compare.statistics import (
     bootstrap_estimate,
     holm,
     mcnemar,
+    paired_shares,
     resampled_means,
     verdict,
 )

@@ -11,22 +11,25 @@ from stages.run.record import (
     DECISIVE,
     Lines,
     compare_records,
-    describe_other_inputs,
     find_differences,
     format_hash,
     format_value,
+    read_record,
 )
+from stages.run.yaml_files import read_yaml
+from tools.shared.paths import LOCK
 
 HARMLESS = ("code", "library", "environment")  # a result may be the same all the same
 
 
 def wrong_records() -> Iterator[str]:
-    """Each result in the workspace that was made from other values or data than now."""
+    """Each result in the workspace that was made from other values or data than dvc.lock says."""
+    lock: Any = read_yaml(LOCK)
     for stage, declared in read_declarations().items():
         for path in declared.metrics:
-            differences = find_differences(Path(path), declared, DECISIVE)
-            if differences:
-                yield describe_other_inputs(path, stage, differences)
+            made = read_record(Path(path))
+            if made and (differences := contradictions(made, lock["stages"][stage])):
+                yield f"{describe_contradictions(path, differences)} `dvc repro --force {stage}`"
 
 
 def older_records() -> Iterator[str]:
@@ -45,4 +48,9 @@ def contradictions(made: Lines, locked: dict[str, Any]) -> list[str]:
         for key, value in keys.items():
             lines += [format_value(*item) for item in flatten(f"{prefix}{key}", value).items()]
     lines += [format_hash(dep["path"], dep.get("md5", "")) for dep in locked.get("deps", [])]
-    return compare_records(made, lines, DECISIVE)
+    return compare_records(made, lines, DECISIVE, where=f"in {LOCK}")
+
+
+def describe_contradictions(path: str, differences: list[str]) -> str:
+    lines = "\n  ".join(differences)
+    return f"{path} was not made from what {LOCK} says:\n  {lines}\nMake it anew:"

@@ -16,7 +16,7 @@ from stages.shared.errors import UserError
 from tools.shared.code import hash_code
 from tools.shared.git import read_content, resolve_revision
 from tools.shared.paths import LOCK, METRICS, STAGES
-from tools.shared.records import contradictions
+from tools.shared.records import contradictions, describe_contradictions
 
 Entries = dict[str, Any]
 
@@ -78,11 +78,8 @@ def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> No
                 continue
             made = record_of(read_yaml_at(name, commit, out["path"]))
             if differences := contradictions(made, stage) if made else []:
-                lines = "\n  ".join(differences).replace(" now", f" in {LOCK}")
-                raise UserError(
-                    f"{name}: {out['path']} was not made from what {LOCK} says:\n  {lines}\n"
-                    f"`dvc repro --force` there makes it anew."
-                )
+                problem = describe_contradictions(out["path"], differences)
+                raise UserError(f"{name}: {problem} `dvc repro --force` there.")
 
 
 def read_locked_stages(name: str, commit: str | None, predictions: str) -> list[Any]:

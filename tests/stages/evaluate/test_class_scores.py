@@ -91,6 +91,13 @@ def test_confusion_counts_have_true_classes_in_rows():
     assert confusion_counts(PROBABILITIES, LABELS).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
 
 
+def test_confusion_counts_of_more_classes_than_a_byte_can_pair():
+    """Labels are bytes: a pair's number would overflow in their type."""
+    labels = np.arange(100, dtype=np.uint8)
+    counts = confusion_counts(np.eye(100, dtype=np.float32), labels)
+    np.testing.assert_array_equal(counts, np.eye(100))
+
+
 def test_confusion_rows_name_every_pair_in_the_classes_order():
     rows = confusion_rows(confusion_counts(PROBABILITIES, LABELS), CLASSES)
     assert [(row["actual"], row["predicted"], row["count"]) for row in rows] == [

@@ -144,3 +144,29 @@ def test_a_value_that_json_cannot_hold_leaves_the_old_file(tmp_path):
         write_json(tmp_path / "file.json", {"a": {1, 2}})
     assert read_json(tmp_path / "file.json") == {"a": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+# What is no number
+
+
+@pytest.mark.parametrize("scale", [3e38, 1e30])
+def test_weights_that_give_no_probabilities_are_refused(model, finished, tmp_path, scale):
+    """Finite weights may overflow; no NaN is written, and the remedy is named."""
+    large = keras.models.clone_model(model)
+    large.set_weights([np.full_like(weights, scale) for weights in model.get_weights()])
+    save_model(large, tmp_path / "models" / "model.keras")
+    with pytest.raises(UserError, match=r"no finite numbers.*train\.learning_rate"):
+        main(tmp_path / "models", finished / "processed", tmp_path / "reports", DATASET)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_test_labels_that_are_all_suspect_leave_no_score():
+    with pytest.raises(UserError, match="leaves no test image to score"):
+        scores_on_test(PROBABILITIES, TRUTH, [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_json_has_no_word_for_is_not_written(tmp_path, value):
+    with pytest.raises(UserError, match=r"test\.json: expected finite numbers"):
+        write_json(tmp_path / "test.json", {"rows": [{"loss": value}]})
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,10 @@
 """The figures: the article's sizes, titles, axes and legends, and the oddities of real data."""
 
+import io
 import itertools
 from functools import cache, partial
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import CLASSES, tiny_images
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from stages.plots import figures
+from stages.plots.style import use_style
 
 IMAGES, LABELS = tiny_images(40, seed=6)
 LONG = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
@@ -214,18 +217,44 @@ def test_more_pairs_make_a_higher_figure():
     assert size(few)[1] < size(many)[1]
 
 
-def test_the_best_recognised_class_comes_first_with_its_interval():
+def test_the_recall_of_each_class_stands_in_the_classes_order_with_its_interval():
     figure = figures.class_recall(RECALLS, "Place")
     (axes,) = figure.axes
     assert size(figure) == (8, 5)
-    assert ticks(axes, "y") == ["middle", "left", "right"]
+    assert ticks(axes, "y") == [row["class"] for row in RECALLS]
     assert axes.yaxis_inverted()
-    assert titles(figure) == ["Best Recognised Classes"]
+    assert titles(figure) == ["Recall by Class"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Recall, with its 95 % interval", "Place")
     (bars,) = axes.containers
     ends = [segment[:, 0].tolist() for segment in bars[2][0].get_segments()]
-    np.testing.assert_allclose(ends, [[0.53, 0.98], [0.47, 0.91], [0.46, 0.91]])
-    assert [text.get_text() for text in axes.texts] == ["87.5%", "75.0%", "75.0%"]
+    np.testing.assert_allclose(ends, [[0.47, 0.91], [0.53, 0.98], [0.46, 0.91]])
+    assert [text.get_text() for text in axes.texts] == ["75.0%", "87.5%", "75.0%"]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "start"),
+    [(0.0, 0.0), (0.31, 0.0), (0.5, 0.5), (0.93, 0.9), (0.954, 0.95), (1.0, 0.98)],
+)
+def test_two_figures_of_recall_have_the_same_axis_unless_they_lie_far_apart(lowest, start):
+    rows = [row | {"recall": 1.0, "recall_low": lowest, "recall_high": 1.0} for row in RECALLS]
+    (axes,) = figures.class_recall(rows, "Place").axes
+    assert axes.get_xlim()[0] == pytest.approx(start)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"text.usetex": True}, {"font.family": "serif"}, {"font.size": 40}]
+)
+def test_what_the_user_has_set_for_matplotlib_changes_no_figure(setting):
+    def drawn() -> bytes:
+        use_style()
+        content = io.BytesIO()
+        figures.class_recall(RECALLS, "Place").savefig(content, format="png", dpi=30)
+        return content.getvalue()
+
+    with mpl.rc_context():
+        usual = drawn()
+    with mpl.rc_context(setting):
+        assert drawn() == usual
 
 
 # Other data, other models

@@ -104,3 +104,46 @@ def test_the_stage_writes_nothing_if_a_file_is_damaged(tmp_path, role):
     with pytest.raises(UserError, match=rf"{role}\.idx"):
         main(raw, tmp_path / "processed", DATASET, section)
     assert not (tmp_path / "processed").exists()
+
+
+@pytest.mark.parametrize("shape", [(12, 11), (10, 12), (24, 20)])
+def test_test_images_of_another_size_are_refused(tmp_path, shape):
+    raw = write_raw(tmp_path / "raw", test_images=idx(np.zeros((30, *shape), np.uint8)))
+    section = make_section(Preprocess, validation_fraction=0.2, split="tail", split_seed=0)
+    expected = f"expected test images of 12 x 10 pixels.*found {shape[0]} x {shape[1]}"
+    with pytest.raises(UserError, match=expected):
+        main(raw, tmp_path / "processed", DATASET, section)
+    assert not (tmp_path / "processed").exists()
+
+
+@pytest.mark.parametrize(
+    ("suspects", "message"),
+    [
+        ([0, 30], "indices of the 30 test images, from 0 to 29; found 30"),
+        ([1_000_000, 29, 99], "found 99, 1000000"),
+        (list(range(30)), "names all 30 test images"),
+    ],
+)
+def test_suspect_labels_that_cannot_be_are_refused(tmp_path, suspects, message):
+    dataset = make_section(
+        Dataset, **(tiny_dataset(tiny_files(), sources=[]) | {"suspect_test_labels": suspects})
+    )
+    section = make_section(Preprocess, validation_fraction=0.2, split="tail", split_seed=0)
+    with pytest.raises(UserError, match=message):
+        main(write_raw(tmp_path / "raw"), tmp_path / "processed", dataset, section)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["rising", "falling"])
+def test_sorted_labels_with_a_split_of_the_tail_are_refused(tmp_path, order):
+    """Else no image of the last classes is trained on, and every later score looks right."""
+    places = np.argsort(LABELS, kind="stable")[::order]
+    sorted_files = {"train_images": idx(IMAGES[places]), "train_labels": idx(LABELS[places])}
+    raw = write_raw(tmp_path / "raw", **sorted_files)
+    tail = make_section(Preprocess, validation_fraction=0.34, split="tail", split_seed=0)
+    with pytest.raises(UserError, match=r"no image to train on.*preprocess\.split: stratified"):
+        main(raw, tmp_path / "processed", DATASET, tail)
+    assert not (tmp_path / "processed").exists()
+    stratified = make_section(
+        Preprocess, validation_fraction=0.34, split="stratified", split_seed=0
+    )
+    main(raw, tmp_path / "processed", DATASET, stratified)

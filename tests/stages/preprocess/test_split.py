@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_images
 
-from stages.preprocess.split import split_indices
+from stages.preprocess.split import refuse_absent_classes, split_indices
 from stages.shared.errors import UserError
 
 LABELS = tiny_images(60, seed=1)[1]
@@ -90,3 +90,24 @@ def test_a_fraction_that_leaves_a_part_empty_is_refused(split, fraction, parts):
 def test_a_class_too_small_for_stratified_is_refused(labels, fraction):
     with pytest.raises(UserError, match=r"preprocess\.split: stratified cannot share out"):
         split_of(np.array(labels, np.uint8), "stratified", fraction)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "message"),
+    [
+        ([0, 1, 2, 3], [4, 5], "no image to train on of 1 of 3 classes: c."),
+        ([0, 1], [2, 3, 4, 5], "no image to train on of 2 of 3 classes: b, c."),
+        ([0, 2, 4, 5], [1, 3], "no image to validate by of 1 of 3 classes: c."),
+    ],
+)
+def test_a_class_that_the_split_leaves_out_is_named(train, validation, message):
+    labels = np.array([0, 0, 1, 1, 2, 2], np.uint8)
+    with pytest.raises(UserError) as caught:
+        refuse_absent_classes(labels, np.array(train), np.array(validation), ["a", "b", "c"])
+    assert message in str(caught.value)
+    assert "preprocess.split: stratified" in str(caught.value)
+
+
+def test_a_split_that_has_every_class_on_both_sides_is_accepted():
+    labels = np.array([0, 1, 0, 1], np.uint8)
+    refuse_absent_classes(labels, np.array([0, 1]), np.array([2, 3]), ["a", "b"])

@@ -44,4 +44,14 @@ def test_a_predictor_that_knows_nothing_has_the_loss_of_a_guess():
 
 def test_a_predictor_that_is_sure_and_wrong_has_a_finite_loss():
     assert scores.accuracy(SURELY_WRONG, LABELS) == 0
-    assert scores.loss(SURELY_WRONG, LABELS) == round(-math.log(1e-7), 4)
+    assert scores.loss(SURELY_WRONG, LABELS) == round(
+        -math.log(2.0**-126), 4
+    )  # float32's smallest normal
+
+
+@pytest.mark.parametrize("probability", [1e-7, 1e-9, 1e-20, 1e-37])
+def test_a_small_probability_counts_as_it_is(probability):
+    """Not clipped: Keras' loss in the terminal and in history.csv is not, either."""
+    probabilities = np.array([[probability, 1]], np.float32)
+    expected = round(-math.log(np.float32(probability)), 4)
+    assert scores.loss(probabilities, np.array([0])) == expected
