@@ -13,7 +13,7 @@ from rich.table import Table
 
 SCORE = "validation_accuracy"
 SHOWN_TRIALS = 20  # the newest
-SECONDS_APART = 0.5
+REDRAW_SECONDS = 0.5
 
 
 def describe_end(trial: Any) -> tuple[str, str]:
@@ -54,7 +54,7 @@ class Progress(Callback):
         new = [t for t in trials if t.is_finished() and t.trial_id not in self.told]
         self.told |= {trial.trial_id for trial in new}
         if sys.stdout.isatty():
-            if new or time.monotonic() - self.drawn > SECONDS_APART:
+            if new or time.monotonic() - self.drawn > REDRAW_SECONDS:
                 self.draw(trials)
             return
         for trial in new:

@@ -28,7 +28,7 @@ def write_results(
 ) -> None:
     """The table of the trials, the plot's data and the best values, into `folder`."""
     write_trials(trials, space, folder / "trials.csv")
-    write_values(trials, space, folder / "values.json")
+    write_points(trials, space, folder / "values.json")
     write_best(best, start, folder / "best.yaml")
 
 
@@ -62,7 +62,7 @@ def format_cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def write_values(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
+def write_points(trials: list[Trial], space: dict[str, Dimension], path: Path) -> None:
     """A row for each value of each trial that did not fail, for the plot."""
     rows = [
         {

@@ -320,8 +320,9 @@ def fill_fresh_project(project: Project) -> None:
         path.unlink(missing_ok=True)
     project.write_dataset("tiny", tiny_dataset(tiny_files(), sources=[]))
     project.edit(TINY_PARAMS)
-    project.git("init", "--quiet", "--initial-branch=main")
+    project.git("init", "--quiet", "--initial-branch=main", "--template=")
     project.commit("The project with a tiny data set")
+    project.git("gc", "--quiet")  # a file to copy, instead of one for each object
     for package in ("stages", "sweeps", "tools"):  # here, not in every copy
         compileall.compile_dir(folder / package, quiet=1)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import make_section, tiny_dataset, tiny_files
 
-from stages.fetch.download import cache_path, download_missing
+from stages.fetch.download import download_missing, download_path
 from stages.fetch.main import FOLDER_VARIABLE
 from stages.run.params import Dataset
 from stages.shared.errors import UserError
@@ -118,7 +118,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def get(cache: Path, *sources: str, file: Any = FILE, silence: float = LONG) -> bytes:
     """The bytes of `file` in the cache after it was downloaded from these sources."""
     download_missing([file], sources, cache, (LONG, silence), PAUSES)
-    return cache_path(file, cache).read_bytes()
+    return download_path(file, cache).read_bytes()
 
 
 def refusal(cache: Path, *sources: str, silence: float = LONG) -> str:

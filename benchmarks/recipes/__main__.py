@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.machine import ROOT
 from benchmarks.needed import need
-from benchmarks.recipes.run import SPREAD, Run, measure_recipe
+from benchmarks.recipes.run import SPREAD, RecipeRun, measure_recipe
 from stages.shared.errors import UserError
 from tools.recipe import read_recipe, read_recipes
 from tools.shared.command_line import make_parser
@@ -37,7 +37,7 @@ COLUMNS = (
 RUNS, RUNS_OF_ENSEMBLES = 5, 2
 ENSEMBLE = "ensemble"  # in the name of a recipe that takes an hour
 
-Row = dict[str, str]
+CsvRow = dict[str, str]
 Values = dict[str, Any]  # by key, such as train.epochs
 
 
@@ -70,7 +70,7 @@ def count_of_threads(word: str) -> int:
     return int(word)
 
 
-def missing_runs(names: list[str], seeds: list[int] | None) -> dict[Run, Values]:
+def missing_runs(names: list[str], seeds: list[int] | None) -> dict[RecipeRun, Values]:
     """The runs that are asked for and have no row yet, with the values of their recipes.
 
     Raises UserError if the last commit, with which they would run, has other recipes.
@@ -80,7 +80,9 @@ def missing_runs(names: list[str], seeds: list[int] | None) -> dict[Run, Values]
     runs = {}
     for name in names or read_recipes(ROOT / "recipes.yaml"):
         values = read_recipe(name)
-        asked = [Run(name, seed) for seed in seeds or usual_seeds(name, values["train.members"])]
+        asked = [
+            RecipeRun(name, seed) for seed in seeds or usual_seeds(name, values["train.members"])
+        ]
         runs |= {run: values for run in asked if not has_row(name, values, run.seed)}
     return runs
 
@@ -99,7 +101,9 @@ def has_row(name: str, values: Values, seed: int) -> bool:
     return any((row["recipe"], row["values"], row["seed"]) == wanted for row in read_rows())
 
 
-def run_recipes(todo: list[Run], threads: int | None) -> Iterator[tuple[Run, dict[str, object]]]:
+def run_recipes(
+    todo: list[RecipeRun], threads: int | None
+) -> Iterator[tuple[RecipeRun, dict[str, object]]]:
     """Each run with what it gave, as they end: one after the other, or with `threads` on Ray."""
     if not todo:
         return
@@ -137,14 +141,14 @@ def recipe_key(values: Values) -> str:
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def read_rows() -> list[Row]:
+def read_rows() -> list[CsvRow]:
     if not RESULTS.exists():
         return []
     with RESULTS.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def append(run: Run, values: Values, found: dict[str, object]) -> None:
+def append(run: RecipeRun, values: Values, found: dict[str, object]) -> None:
     row = {
         "dataset": values["dataset"],
         "recipe": run.recipe,
@@ -187,13 +191,13 @@ def table_lines() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def seconds_of_train(of_recipe: list[Row]) -> str:
+def seconds_of_train(of_recipe: list[CsvRow]) -> str:
     """Of runs that had the whole machine."""
     alone = [float(row["train_seconds"]) for row in of_recipe if SPREAD not in row["machine"]]
     return f"{mean(alone):.0f}" if alone else "not measured alone"
 
 
-def mean_and_deviation(of_recipe: list[Row], score: str) -> str:
+def mean_and_deviation(of_recipe: list[CsvRow], score: str) -> str:
     """Of several runs; of one its score."""
     found = [float(row[score]) for row in of_recipe]
     return f"{mean(found):.4f}" + (f" ± {stdev(found):.4f}" if len(found) > 1 else "")

@@ -10,7 +10,7 @@ os.environ.update(SETTINGS | os.environ)  # Ray reads them when it is imported
 
 import ray
 
-from benchmarks.recipes.run import SPREAD, Run, measure_recipe
+from benchmarks.recipes.run import SPREAD, RecipeRun, measure_recipe
 from stages.shared.errors import UserError
 from sweeps.cluster import connect_ray
 
@@ -18,8 +18,8 @@ TIMES_LOST = 3  # that a run starts again because its node or process was lost
 
 
 def run_on_ray(
-    commit: Path, runs: list[Run], threads: int
-) -> Iterator[tuple[Run, dict[str, object]]]:
+    commit: Path, runs: list[RecipeRun], threads: int
+) -> Iterator[tuple[RecipeRun, dict[str, object]]]:
     """Each run and what it gave, as they end.
 
     The commit's files go to each node as Ray's working folder; a node fetches the data itself.

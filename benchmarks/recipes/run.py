@@ -16,12 +16,12 @@ from benchmarks.machine import machine
 SPREAD = "of its threads"  # stands in the column machine of a run that did not have it alone
 
 
-class Run(NamedTuple):
+class RecipeRun(NamedTuple):
     recipe: str
     seed: int
 
 
-def measure_recipe(commit: Path, asked: Run, threads: int | None = None) -> dict[str, object]:
+def measure_recipe(commit: Path, asked: RecipeRun, threads: int | None = None) -> dict[str, object]:
     """Run the recipe with its seed in a copy of `commit`, a folder with a commit's files.
 
     `threads` replaces the recipe's own number of threads.

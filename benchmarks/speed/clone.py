@@ -14,7 +14,7 @@ from benchmarks.speed import measure
 from stages.run.keys import get_value, set_value
 
 STAGE_COMMAND = ("python", "-E", "-m", "stages.run")
-STAGES = {
+STAGE_PATHS = {
     "preprocess": ["data/raw", "data/processed"],
     "train": ["data/processed", "models", "reports"],
     "evaluate": ["models", "data/processed", "reports"],
@@ -28,12 +28,12 @@ class Clone:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, *command: str) -> measure.Run:
+    def run(self, *command: str) -> measure.Measurement:
         return measure.run_process(command, self.folder, self.environment)
 
-    def stage(self, name: str) -> measure.Run:
+    def stage(self, name: str) -> measure.Measurement:
         """A stage's process by itself, as DVC starts it."""
-        return self.run(*STAGE_COMMAND, name, *STAGES[name])
+        return self.run(*STAGE_COMMAND, name, *STAGE_PATHS[name])
 
     def params(self) -> dict[str, Any]:
         values: dict[str, Any] = YAML(typ="safe").load(self.folder / "params.yaml")

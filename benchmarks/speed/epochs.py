@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchmarks.speed import chosen_recipes
 from benchmarks.speed.arithmetic import arithmetic
 from benchmarks.speed.clone import Clone
-from benchmarks.speed.measure import Run, run_in_turn
+from benchmarks.speed.measure import Measurement, run_in_turn
 from benchmarks.speed.results import Result, compare, epoch_seconds
 from benchmarks.speed.workplace import Workplace
 
@@ -51,7 +51,7 @@ def epochs(place: Clone, what: str, peers: dict[str, tuple[str, ...]], runs: int
 
     Raises ValueError if PyTorch's network has another number of parameters than ours.
     """
-    commands: dict[str, Callable[[], Run]] = {"ours": lambda: place.stage("train")}
+    commands: dict[str, Callable[[], Measurement]] = {"ours": lambda: place.stage("train")}
     for name, command in peers.items():
         commands[name] = lambda command=command: place.run(*command)
     done = run_in_turn(commands, runs)
@@ -63,7 +63,7 @@ def epochs(place: Clone, what: str, peers: dict[str, tuple[str, ...]], runs: int
     ]
 
 
-def refuse_other_networks(place: Clone, runs: list[Run]) -> None:
+def refuse_other_networks(place: Clone, runs: list[Measurement]) -> None:
     report = json.loads((place.folder / "reports/validation.json").read_text(encoding="utf-8"))
     printed = "".join(line for run in runs for _, line in run.lines)
     for found in re.findall(r"^parameters (\d+)$", printed, re.MULTILINE):

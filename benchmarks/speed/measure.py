@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 EPOCH_LINE = re.compile(r"epoch \d+/\d+ ")  # what the train stage and each peer print an epoch
 QUIET = 0.1  # processors; a machine that is busier with other things measures those, too
-SECONDS_APART = 0.01  # of two looks at a process' private memory
+SAMPLE_SECONDS = 0.01  # of two looks at a process' private memory
 TO_BYTES = 1 if os.uname().sysname == "Darwin" else 1024  # of the unit of ru_maxrss
 
 
-class Run(NamedTuple):
+class Measurement(NamedTuple):
     seconds: float  # from start to end of the whole process
     peak: int  # bytes, resident, of the largest process among the command's and its children's
     private: int  # bytes, of the command's own process, without mapped files; 0 where unknown
@@ -35,7 +35,7 @@ class Run(NamedTuple):
         return (times[-1] - times[0]) / (len(times) - 1)
 
 
-def run_process(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Run:
+def run_process(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Measurement:
     """Run a command to its end. Raises RuntimeError with what it printed if it fails.
 
     The kernel itself accounts for the peak, so no short one is missed; it takes the caller's own
@@ -56,7 +56,7 @@ def run_process(command: Sequence[str], folder: Path, environment: dict[str, str
         def look() -> None:
             while process.returncode is None:
                 highest[0] = max(highest[0], private_memory(process.pid))
-                time.sleep(SECONDS_APART)
+                time.sleep(SAMPLE_SECONDS)
 
         threads = [threading.Thread(target=listen), threading.Thread(target=look)]
         for thread in threads:
@@ -71,7 +71,7 @@ def run_process(command: Sequence[str], folder: Path, environment: dict[str, str
     if process.returncode:
         output = "".join(line for _, line in lines)[-3000:]
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Run(seconds, usage.ru_maxrss * TO_BYTES, highest[0], lines, others)
+    return Measurement(seconds, usage.ru_maxrss * TO_BYTES, highest[0], lines, others)
 
 
 def private_memory(pid: int) -> int:
@@ -95,10 +95,10 @@ def busy_seconds() -> float:
 
 
 def run_in_turn(
-    commands: dict[str, Callable[[], Run]], runs: int, say: Callable[[str], None] = print
-) -> dict[str, list[Run]]:
+    commands: dict[str, Callable[[], Measurement]], runs: int, say: Callable[[str], None] = print
+) -> dict[str, list[Measurement]]:
     """Each command `runs` times, A B A B ...: what slows the machine for a while slows them all."""
-    done: dict[str, list[Run]] = {name: [] for name in commands}
+    done: dict[str, list[Measurement]] = {name: [] for name in commands}
     for number in range(1, runs + 1):
         for name, command in commands.items():
             done[name].append(command())

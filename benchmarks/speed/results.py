@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from benchmarks.speed.measure import QUIET, Run, median_difference, median_ratio
+from benchmarks.speed.measure import QUIET, Measurement, median_difference, median_ratio
 
 CSV = Path(__file__).with_name("speed.csv")
 COLUMNS = [
     *("what", "unit", "ours", "peer", "ratio", "difference"),
     *("runs", "others", "note", "machine", "versions"),
 ]
-Row = dict[str, str]
+CsvRow = dict[str, str]
 
 
 class Result(NamedTuple):
@@ -40,9 +40,9 @@ class Limit(NamedTuple):
 def compare(
     what: str,
     unit: str,
-    ours: list[Run],
-    peer: list[Run],
-    value: Callable[[Run], float],
+    ours: list[Measurement],
+    peer: list[Measurement],
+    value: Callable[[Measurement], float],
     note: str = "",
     times: float = 1.0,
 ) -> Result:
@@ -53,25 +53,25 @@ def compare(
     )
 
 
-def seconds(run: Run) -> float:
+def seconds(run: Measurement) -> float:
     return run.seconds
 
 
-def epoch_seconds(run: Run) -> float:
+def epoch_seconds(run: Measurement) -> float:
     return run.epoch_seconds
 
 
-def peak_megabytes(run: Run) -> float:
+def peak_megabytes(run: Measurement) -> float:
     """Of the largest process, mapped files included."""
     return run.peak / 1e6
 
 
-def private_megabytes(run: Run) -> float:
+def private_megabytes(run: Measurement) -> float:
     """Without mapped files: what the kernel cannot take back."""
     return run.private / 1e6
 
 
-def row(result: Result, machine: str, versions: str) -> Row:
+def row(result: Result, machine: str, versions: str) -> CsvRow:
     """Medians of both sides; ratio and difference are medians of the pairs'."""
     return {
         "what": result.what,
@@ -88,14 +88,14 @@ def row(result: Result, machine: str, versions: str) -> Row:
     }
 
 
-def read(path: Path = CSV) -> list[Row]:
+def read(path: Path = CSV) -> list[CsvRow]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def replace(new: Iterable[Row], order: list[str], path: Path = CSV) -> None:
+def replace(new: Iterable[CsvRow], order: list[str], path: Path = CSV) -> None:
     """Put rows in the place of those of the same name, sorted as `order` names them.
 
     Old rows that it does not name are dropped. Raises ValueError for new ones: a row was renamed.
@@ -112,7 +112,7 @@ def replace(new: Iterable[Row], order: list[str], path: Path = CSV) -> None:
         writer.writerows(rows[what] for what in known)
 
 
-def cells(row: Row, limit: Limit | None) -> list[str]:
+def cells(row: CsvRow, limit: Limit | None) -> list[str]:
     """A line of the table: what, ours, peer, what it comes to, at most, aim, runs, note."""
     unit, note = row["unit"], row["note"]
     if float(row["others"]) > QUIET:
@@ -132,11 +132,11 @@ def cells(row: Row, limit: Limit | None) -> list[str]:
 HEADINGS = ["What", "Ours", "Peer", "Ours / peer", "At most", "Aim", "Runs", "Note"]
 
 
-def kept(row: Row, limit: Limit) -> bool:
+def kept(row: CsvRow, limit: Limit) -> bool:
     return float(row[limit.column]) <= limit.at_most
 
 
-def terminal_table(rows: list[Row], limits: dict[str, Limit]) -> Table:
+def terminal_table(rows: list[CsvRow], limits: dict[str, Limit]) -> Table:
     """The table for the terminal: green where the limit is kept, red where it is not."""
     table = Table(*HEADINGS)
     for line in rows:
@@ -146,7 +146,7 @@ def terminal_table(rows: list[Row], limits: dict[str, Limit]) -> Table:
     return table
 
 
-def markdown_table(rows: list[Row], limits: dict[str, Limit]) -> str:
+def markdown_table(rows: list[CsvRow], limits: dict[str, Limit]) -> str:
     lines = [f"| {' | '.join(HEADINGS)} |", "|:--|--:|--:|--:|--:|--:|--:|:--|"]
     lines += [f"| {' | '.join(cells(line, limits.get(line['what'])))} |" for line in rows]
     ran: dict[str, list[str]] = {}  # the commits that were measured on one machine, by all else

@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.speed import chosen_recipes, toy_pipeline
 from benchmarks.speed.bigger_data import repeat_images
 from benchmarks.speed.epochs import article_epoch, cnn_epoch
-from benchmarks.speed.measure import Run, run_in_turn
+from benchmarks.speed.measure import Measurement, run_in_turn
 from benchmarks.speed.results import (
     Limit,
     Result,
@@ -28,7 +28,7 @@ ARTICLE = ("python", "-m", "benchmarks.peers.article_script")
 def cold_run(place: Workplace) -> list[Result]:
     """`dvc repro` with the default parameters in a new clone, beside the article's script."""
 
-    def ours() -> Run:
+    def ours() -> Measurement:
         return place.fresh().run("dvc", "repro")
 
     peer = place.prepared()
@@ -65,10 +65,10 @@ def no_op(place: Workplace) -> list[Result]:
     toy = toy_pipeline.make(place.folder / "toy")
     pairs = iter(range(11, 100))
 
-    def idle() -> Run:
+    def idle() -> Measurement:
         return finished.run("dvc", "repro")
 
-    def changed() -> Run:
+    def changed() -> Measurement:
         finished.edit({"plots.confused_pairs": next(pairs)})  # new each time: nothing is cached
         return finished.run("dvc", "repro")
 

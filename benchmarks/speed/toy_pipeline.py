@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.speed.clone import Clone, clone_environment
 
-PIPELINE = """\
+DVC_YAML = """\
 stages:
   copy:
     cmd: cp input.txt output.txt
@@ -24,7 +24,7 @@ def make(folder: Path) -> Clone:
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=folder, env=toy.environment, check=True, capture_output=True)
     (folder / ".dvc/config").write_text(CONFIG, encoding="utf-8")
-    (folder / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
+    (folder / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
     (folder / "input.txt").write_text("one line\n", encoding="utf-8")
     toy.run("dvc", "repro")
     return toy

@@ -14,7 +14,7 @@ import numpy as np
 
 from stages.shared.errors import HOW_TO_RESTORE, UserError
 
-MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+ARCHIVE_FILES = ("metadata.json", "config.json", "model.weights.h5")
 # What a configuration may name: the layers that stages/train/architectures.py builds, their parts.
 CLASSES = {
     "Functional", "InputLayer", "__keras_tensor__", "DTypePolicy",
@@ -62,9 +62,9 @@ def read_members(content: bytes) -> tuple[Any, bytes]:
         raise ValueError(f"expected a zip file, found a file that starts with {content[:8]!r}")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         found = archive.infolist()
-        if sorted(member.filename for member in found) != sorted(MEMBERS):
+        if sorted(member.filename for member in found) != sorted(ARCHIVE_FILES):
             names = [member.filename for member in found][:5]
-            raise ValueError(f"expected the members {', '.join(MEMBERS)}, found {names}")
+            raise ValueError(f"expected the members {', '.join(ARCHIVE_FILES)}, found {names}")
         if any(member.compress_type != zipfile.ZIP_STORED for member in found):
             raise ValueError("expected members that are stored, found compressed ones")
         if damaged := archive.testzip():

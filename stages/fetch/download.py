@@ -106,12 +106,12 @@ def unwritable_error(cache: Path, fault: OSError) -> UserError:
     return UserError(f"{cache}: {fault}. Make room or access there, then `dvc repro` again.")
 
 
-def cache_path(file: DataFile, cache: Path) -> Path:
+def download_path(file: DataFile, cache: Path) -> Path:
     return cache / f"{file.sha256[:12]}-{file.name}"
 
 
 def is_cached(file: DataFile, cache: Path) -> bool:
-    path = cache_path(file, cache)
+    path = download_path(file, cache)
     return path.is_file() and pooch.file_hash(str(path)) == file.sha256
 
 
@@ -130,7 +130,7 @@ def download_file(
             pooch.retrieve(
                 url=file.name,
                 known_hash=f"sha256:{file.sha256}",
-                fname=cache_path(file, cache).name,
+                fname=download_path(file, cache).name,
                 path=cache,
                 downloader=downloader,
             )

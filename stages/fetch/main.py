@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pooch
 
-from stages.fetch.download import cache_path, download_missing
+from stages.fetch.download import download_missing, download_path
 from stages.shared.atomic_write import atomic_write
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(raw: Path, dataset: Dataset) -> None:
     sources = [f"folder:{folder}"] if folder else []
     download_missing(list(files.values()), [*sources, *dataset.sources], cache)
     for role, file in files.items():
-        path = cache_path(file, cache)
+        path = download_path(file, cache)
         with path.open("rb") as source, atomic_write(raw / f"{role}.idx") as target:
             shutil.copyfileobj(source, target)
         print(f"{role}: {file.name}, {file.size:,} bytes, SHA-256 as in dataset.yaml")

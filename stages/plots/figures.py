@@ -90,8 +90,16 @@ def confusion_matrix(counts: Integers, classes: list[str]) -> Figure:
     """Counts (true class, predicted class) as numbers in cells, darker for more."""
     figure = new_figure(10, 8)
     axes = figure.subplots()
-    sns.heatmap(counts, annot=True, fmt=",d", cmap="Blues", ax=axes, cbar_kws={"format": "{x:,.0f}"},
-                xticklabels=classes, yticklabels=classes)  # fmt: skip
+    sns.heatmap(
+        counts,
+        annot=True,
+        fmt=",d",
+        cmap="Blues",
+        ax=axes,
+        cbar_kws={"format": "{x:,.0f}"},
+        xticklabels=classes,
+        yticklabels=classes,
+    )
     axes.set(title="Confusion Matrix", xlabel="Predicted", ylabel="True")
     axes.tick_params(axis="y", rotation=0)
     fit_labels(axes, classes)

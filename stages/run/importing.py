@@ -23,7 +23,7 @@ LARGEST = {"train": "keras", "evaluate": "keras", "plots": "seaborn"}  # the slo
 
 def import_stage(stage: str) -> Any:
     """The module stages.STAGE.main, after the stage's environment is set."""
-    set_environment(stage)
+    prepare_environment(stage)
     name = f"stages.{stage}.main"
     if is_plain():
         return importlib.import_module(name)
@@ -38,7 +38,7 @@ def import_stage(stage: str) -> Any:
         gc.enable()
 
 
-def set_environment(stage: str) -> None:
+def prepare_environment(stage: str) -> None:
     """Call what the stage has in environment.py, before its libraries are imported."""
     name = f"stages.{stage}.environment"
     if importlib.util.find_spec(name):

@@ -71,13 +71,12 @@ def add_record(path: Path, record: Lines) -> None:
         file.write((json.dumps(metrics | {KEY: record}, indent=2, allow_nan=False) + "\n").encode())
 
 
-def compare_records(
-    made: Lines, now: Lines, kinds: Iterable[str], where: str = "now"
-) -> list[str]:
+def compare_records(made: Lines, now: Lines, kinds: Iterable[str], where: str = "now") -> list[str]:
     """What differs, of these kinds: `train.epochs: 20 when it was made, 3 now`."""
     before, after = (dict(line.split(" = ", 1) for line in lines) for lines in (made, now))
+    absent = "absent"
     return [
-        f"{name}: {before.get(title, 'absent')} when it was made, {after.get(title, 'absent')} {where}"
+        f"{name}: {before.get(title, absent)} when it was made, {after.get(title, absent)} {where}"
         for title in before | after
         for kind, _, name in [title.partition(" ")]
         if kind in kinds and before.get(title) != after.get(title)

@@ -16,21 +16,21 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from stages.run.params import Augmentation
 
-Floats = npt.NDArray[np.float32]
+Float32s = npt.NDArray[np.float32]
 
 SMOOTHNESS = 4.0  # pixels: standard deviation of the Gaussian that smooths the elastic noise
 
 
 def draw_transformations(
     random: np.random.Generator, count: int, shape: tuple[int, ...], augmentation: Augmentation
-) -> tuple[Floats, Floats]:
+) -> tuple[Float32s, Float32s]:
     """For `count` images of `shape` (height, width): the chance in their transformations.
 
     Returns matrices (count, 2, 3), which take a place (y, x, 1) in the new image, in pixels from
     its middle, to one in the old; and the elastic noise (count, 2, nodes, nodes) for y and x.
     """
 
-    def either_way(limit: float) -> Floats:
+    def either_way(limit: float) -> Float32s:
         return random.uniform(-limit, limit, count).astype(np.float32)
 
     angle = np.radians(either_way(augmentation.rotation))
@@ -60,12 +60,12 @@ def count_nodes(size: int) -> int:
     return math.ceil(size / SMOOTHNESS) + 4
 
 
-def smoothing_weights(size: int) -> Floats:
+def smoothing_weights(size: int) -> Float32s:
     """The weights (size, nodes) of a Gaussian, scaled so that smoothed noise keeps its variance."""
     count = count_nodes(size)
     places = (np.arange(count) - (count - 1) / 2) * SMOOTHNESS + (size - 1) / 2
     weights = np.exp(-((np.arange(size)[:, None] - places) ** 2) / (2 * SMOOTHNESS**2))
-    scaled: Floats = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
+    scaled: Float32s = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
 

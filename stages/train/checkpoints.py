@@ -18,7 +18,7 @@ import numpy as np
 
 from stages.shared.atomic_write import atomic_write
 
-SECONDS_APART = 5.0
+CHECKPOINT_SECONDS = 5.0
 KEPT_FILES = 2  # the newest, and one more in case that is damaged
 
 
@@ -51,7 +51,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
         last = epoch + 1 == self.params["epochs"]
-        if time.monotonic() - self.written < SECONDS_APART and not last:
+        if time.monotonic() - self.written < CHECKPOINT_SECONDS and not last:
             return
         write_checkpoint(
             self.folder / f"epoch-{epoch + 1:05}.npz", epoch + 1, self.history.history, self.model

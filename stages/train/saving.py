@@ -11,7 +11,7 @@ from stages.shared.atomic_write import atomic_write
 
 DATE = "1980-01-01@00:00:00"  # instead of the moment of saving; the earliest a zip file can hold
 METADATA = "metadata.json"
-MEMBERS = (METADATA, "config.json", "model.weights.h5")
+ARCHIVE_FILES = (METADATA, "config.json", "model.weights.h5")
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -26,7 +26,7 @@ def save_model(model: keras.Model, path: Path) -> None:
         original = Path(folder) / path.name
         bare.save(original)
         with zipfile.ZipFile(original) as archive:
-            members = {name: archive.read(name) for name in MEMBERS}
+            members = {name: archive.read(name) for name in ARCHIVE_FILES}
     metadata = json.loads(members[METADATA]) | {"date_saved": DATE}
     members[METADATA] = json.dumps(metadata).encode()
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:

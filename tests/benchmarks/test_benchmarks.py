@@ -13,8 +13,8 @@ from conftest import ROOT, Project, idx, tiny_images
 
 from benchmarks.speed import __main__, results, toy_pipeline
 from benchmarks.speed.bigger_data import repeat_images
-from benchmarks.speed.clone import STAGE_COMMAND, STAGES, Clone
-from benchmarks.speed.measure import Run, median_difference, median_ratio, run_in_turn
+from benchmarks.speed.clone import STAGE_COMMAND, STAGE_PATHS, Clone
+from benchmarks.speed.measure import Measurement, median_difference, median_ratio, run_in_turn
 from benchmarks.speed.results import Limit, Result
 from benchmarks.speed.rows import LIMITS
 from stages.preprocess.idx import read_idx
@@ -23,7 +23,7 @@ from stages.run.yaml_files import read_yaml
 HERE = {"PATH": str(Path(sys.executable).parent)}
 
 
-def python(code: str) -> Run:
+def python(code: str) -> Measurement:
     """The code's process as measured by a small one: a process' peak is its starter's at the least,
     and these tests may have TensorFlow in memory.
     """
@@ -39,7 +39,7 @@ def python(code: str) -> Run:
     if done.returncode:
         raise RuntimeError(done.stderr)
     seconds, peak, private, lines, others = json.loads(done.stdout)
-    return Run(seconds, peak, private, [(second, line) for second, line in lines], others)
+    return Measurement(seconds, peak, private, [(second, line) for second, line in lines], others)
 
 
 # measure
@@ -80,9 +80,9 @@ def test_seconds_of_an_epoch_leave_out_what_comes_before_its_second() -> None:
         (9.5, "epoch 2/3 \n"),
         (11.0, "epoch 3/3 \n"),
     ]
-    assert Run(12.0, 0, 0, lines).epoch_seconds == 1.0
+    assert Measurement(12.0, 0, 0, lines).epoch_seconds == 1.0
     with pytest.raises(ValueError, match="expected the lines of two epochs"):
-        _ = Run(12.0, 0, 0, lines[:2]).epoch_seconds
+        _ = Measurement(12.0, 0, 0, lines[:2]).epoch_seconds
 
 
 def test_lines_carry_the_second_they_came_at() -> None:
@@ -95,9 +95,9 @@ def test_lines_carry_the_second_they_came_at() -> None:
 def test_commands_run_in_turn() -> None:
     order: list[str] = []
 
-    def command(name: str) -> Run:
+    def command(name: str) -> Measurement:
         order.append(name)
-        return Run(1.0, 0, 0, [])
+        return Measurement(1.0, 0, 0, [])
 
     done = run_in_turn(
         {"a": lambda: command("a"), "b": lambda: command("b")}, 2, say=lambda _: None
@@ -124,7 +124,7 @@ def test_what_else_runs_is_seen() -> None:
 
 
 def test_values_of_both_sides_are_compared() -> None:
-    ours, peer = [Run(4.0, 0, 0, [], others=0.5)], [Run(2.0, 0, 0, [])]
+    ours, peer = [Measurement(4.0, 0, 0, [], others=0.5)], [Measurement(2.0, 0, 0, [])]
     assert results.compare("x", "s", ours, peer, results.seconds, "why", 10) == Result(
         "x", "s", [4.0], [20.0], "why", 0.5
     )
@@ -195,7 +195,7 @@ def test_the_toy_pipeline_has_nothing_left_to_do(tmp_path: Path) -> None:
 
 def test_stages_are_called_as_the_pipeline_calls_them() -> None:
     pipeline = read_yaml(ROOT / "dvc.yaml")
-    for stage, paths in STAGES.items():
+    for stage, paths in STAGE_PATHS.items():
         expected = " ".join([*STAGE_COMMAND, stage, *paths])
         assert pipeline["stages"][stage]["cmd"] == expected  # type: ignore[index]
 

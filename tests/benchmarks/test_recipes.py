@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT, Project, needs_ray
 
 from benchmarks.recipes import __main__ as measuring
-from benchmarks.recipes.run import Run
+from benchmarks.recipes.run import RecipeRun
 from stages.plots.reports import read_json
 from tools.recipe import read_recipe
 from tools.shared.marks import replace_between_marks
@@ -44,15 +44,15 @@ def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 def test_recipes_are_measured_once_and_tabled(measured: Project, monkeypatch, capsys):
     asked(monkeypatch, "more", "--seeds", "0")
     (first,) = measuring.read_rows()
-    again: list[Run] = []
+    again: list[RecipeRun] = []
 
-    def measure(_commit, run: Run) -> dict[str, object]:
+    def measure(_commit, run: RecipeRun) -> dict[str, object]:
         again.append(run)
         return {column: first[column] for column in MEASURED} | {"versions": "of these"}
 
     monkeypatch.setattr(measuring, "measure_recipe", measure)
     asked(monkeypatch, "more", "--seeds", "0", "7")
-    assert again == [Run("more", 7)]
+    assert again == [RecipeRun("more", 7)]
     rows = measuring.read_rows()
     assert [(row["recipe"], row["seed"], row["epochs"]) for row in rows] == [
         ("more", "0", "2"), ("more", "7", "2"),
@@ -108,7 +108,7 @@ def test_recipes_that_are_not_committed_are_not_measured(measured: Project, monk
 def test_a_measured_run_is_what_dvc_repro_gives(measured: Project, finished_project: Project):
     """With the seed of the run and the values of the recipe, whatever params.yaml has."""
     measured.edit({"seed": 3, "train.epochs": 2})
-    found = measuring.measure_recipe(measured.folder, Run("article", 0))
+    found = measuring.measure_recipe(measured.folder, RecipeRun("article", 0))
     expected = read_json(finished_project.folder / "reports/test.json")
     for score in ("accuracy", "accuracy_trusted"):
         assert found[score] == expected[score]

@@ -32,7 +32,7 @@ from mirrors import (
     tar,
 )
 
-from stages.fetch.download import cache_path
+from stages.fetch.download import download_path
 
 __all__ = ["cache", "no_settings_of_this_machine", "npm", "server"]  # fixtures
 
@@ -146,7 +146,7 @@ def test_a_killed_download(
         run.until(half_sent.is_set)
         run.send(signal.SIGKILL)
     assert not (project.folder / "data/raw").exists()
-    assert not cache_path(FILE, tmp_path / "user/dvc-image-pipeline").exists()
+    assert not download_path(FILE, tmp_path / "user/dvc-image-pipeline").exists()
     assert seen in project.dvc("repro", "--force", "fetch")
     assert server.asked.count(f"/{FILE.name}") == 2
     assert_nothing_lost(project, finished_project)

@@ -30,8 +30,10 @@ def long_project(finished_project: Project, tmp_path_factory: pytest.TempPathFac
     project = finished_project.copy(tmp_path_factory.mktemp("long") / "clone")
     module = project.folder / "stages/train/checkpoints.py"
     code = module.read_text(encoding="utf-8")
-    assert "SECONDS_APART = 5.0" in code
-    module.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
+    assert "CHECKPOINT_SECONDS = 5.0" in code
+    module.write_text(
+        code.replace("CHECKPOINT_SECONDS = 5.0", "CHECKPOINT_SECONDS = 0.0"), encoding="utf-8"
+    )
     values = {"train.epochs": 60, "train.learning_rate": 0.0001, "model.mlp.units": [512, 512]}
     project.edit(values)
     project.commit("A longer training")

@@ -94,8 +94,8 @@ def test_a_hostile_environment_does_not_reach_the_figure_of_compare(
 TRAIN = """
 import hashlib, sys
 from pathlib import Path
-from stages.run.importing import set_environment
-set_environment("train")
+from stages.run.importing import prepare_environment
+prepare_environment("train")
 import numpy as np
 from stages.run.params import read_sections
 from stages.train.architectures import network_maker

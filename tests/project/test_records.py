@@ -49,7 +49,7 @@ def test_the_next_stage_refuses_such_a_result(project: Project) -> None:
 
 
 def test_other_data_is_found_out(project: Project) -> None:
-    project.edit({"preprocess.split": "random"})
+    project.edit({"preprocess.split": "stratified"})
     project.dvc("repro", "preprocess")
     project.dvc("commit", "--force", "train", "evaluate")
     verified = project.run("python", "-m", "tools.verify", code=1)

@@ -8,7 +8,7 @@ from conftest import Project
 from servers import S3Server
 from test_team import MODEL, add_remote, member
 
-from tools.shared.cache import md5_of_file
+from stages.run.hashes import md5_of_file
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ SWEEP = {
     "threads": 1,
     "memory": 1.0,
 }
+TEN_EPOCHS = {"epochs": 10, "grace": 10}
 
 
 # The space
@@ -222,7 +223,7 @@ def test_a_stopped_or_failed_trial_is_not_the_best_so_far(tmp_path: Path) -> Non
     ]
     dimensions = {"train.learning_rate": Dimension(low=0.1, high=0.3)}
     results.write_trials(trials, dimensions, tmp_path / "trials.csv")
-    results.write_values(trials, dimensions, tmp_path / "values.json")
+    results.write_points(trials, dimensions, tmp_path / "values.json")
     rows = table_of(tmp_path / "trials.csv")
     assert [row["best_so_far"] for row in rows] == ["", "0.9", "0.9"]
     points = json.loads((tmp_path / "values.json").read_text(encoding="utf-8"))
@@ -290,6 +291,12 @@ def searches(project: Project, monkeypatch: pytest.MonkeyPatch) -> Searches:
     return found
 
 
+@pytest.fixture
+def arrays_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `dvc status`, which takes half a second."""
+    monkeypatch.setattr("sweeps.__main__.refuse_stale_arrays", lambda: None)
+
+
 def with_tiny_sweep(project: Project) -> Project:
     (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
     return project
@@ -307,6 +314,7 @@ def test_the_same_inputs_again_do_nothing_and_say_so(searches: Searches) -> None
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_results_say_what_they_were_made_from(searches: Searches) -> None:
     searches.sweep()
     record = json.loads(searches.results()["made_from.json"])
@@ -354,17 +362,18 @@ def test_an_edit_starts_another_sweep_if_it_can_change_its_results(
     unswept: Project, monkeypatch: pytest.MonkeyPatch, path: str, old: str, new: str, starts: bool
 ) -> None:
     monkeypatch.chdir(unswept.folder)
-    before = fingerprint(read_sweep_inputs())
+    before = fingerprint(read_sweep_inputs(), {})
     text = unswept.read(path)
     assert old in text
     Path(path).write_text(text.replace(old, new, 1), encoding="utf-8")
-    after = fingerprint(read_sweep_inputs())
+    after = fingerprint(read_sweep_inputs(), {})
     Path(path).write_text(text, encoding="utf-8")
     assert (after != before) == starts
-    assert fingerprint(read_sweep_inputs()) == before
+    assert fingerprint(read_sweep_inputs(), {}) == before
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_an_edited_space_starts_another_sweep_and_memory_does_not(searches: Searches) -> None:
     searches.sweep()
     path = searches.project.folder / "sweeps/params.yaml"
@@ -380,7 +389,7 @@ def test_an_edited_space_starts_another_sweep_and_memory_does_not(searches: Sear
 @needs_ray
 def test_other_arrays_start_another_sweep_once_they_are_there(searches: Searches) -> None:
     searches.sweep()
-    searches.project.edit({"preprocess.split": "random"})
+    searches.project.edit({"preprocess.split": "stratified"})
     assert searches.sweep(code=1) == (
         "sweep: expected current arrays, but preprocess would run again: "
         "`dvc repro preprocess` first\n"
@@ -405,6 +414,7 @@ def test_before_the_first_repro_a_sweep_is_refused(fresh_project: Project) -> No
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 @pytest.mark.parametrize("name", RESULTS)
 def test_without_all_of_its_results_a_sweep_runs_again(searches: Searches, name: str) -> None:
     searches.sweep()
@@ -416,6 +426,7 @@ def test_without_all_of_its_results_a_sweep_runs_again(searches: Searches, name:
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"fingerprint": 1}'])
 def test_a_damaged_record_counts_as_none(searches: Searches, record: str) -> None:
     searches.sweep()
@@ -427,6 +438,7 @@ def test_a_damaged_record_counts_as_none(searches: Searches, record: str) -> Non
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_an_edit_while_the_sweep_runs_is_not_recorded(searches: Searches) -> None:
     project = searches.project
     searches.meanwhile = lambda: project.edit({"train.batch_size": 9})
@@ -442,6 +454,7 @@ def test_an_edit_while_the_sweep_runs_is_not_recorded(searches: Searches) -> Non
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_trials_of_which_none_finished_leave_no_results(searches: Searches) -> None:
     searches.states = ["failed", "stopped"]
     assert "sweep: no trial finished; the first reason: " in searches.sweep(code=1)
@@ -450,6 +463,7 @@ def test_trials_of_which_none_finished_leave_no_results(searches: Searches) -> N
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_one_sweep_runs_at_a_time(searches: Searches) -> None:
     with hold_lock(searches.project.folder / ".dvc/tmp/stages/sweep.lock"):
         output = searches.sweep(code=1)
@@ -458,6 +472,7 @@ def test_one_sweep_runs_at_a_time(searches: Searches) -> None:
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_a_trial_that_no_machine_has_room_for_is_refused(searches: Searches) -> None:
     large = yaml.safe_dump(SWEEP | {"memory": 1e6})
     (searches.project.folder / "sweeps/params.yaml").write_text(large, encoding="utf-8")
@@ -468,6 +483,7 @@ def test_a_trial_that_no_machine_has_room_for_is_refused(searches: Searches) -> 
 
 
 @needs_ray
+@pytest.mark.usefixtures("arrays_are_current")
 def test_a_storage_that_only_one_machine_would_find_is_refused(
     searches: Searches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,8 +512,10 @@ def sweeping(project: Project) -> Project:
     )
     path = project.folder / "stages/train/checkpoints.py"
     code = path.read_text(encoding="utf-8")
-    assert "SECONDS_APART = 5.0" in code
-    path.write_text(code.replace("SECONDS_APART = 5.0", "SECONDS_APART = 0.0"), encoding="utf-8")
+    assert "CHECKPOINT_SECONDS = 5.0" in code
+    path.write_text(
+        code.replace("CHECKPOINT_SECONDS = 5.0", "CHECKPOINT_SECONDS = 0.0"), encoding="utf-8"
+    )
     return project
 
 
@@ -656,7 +674,7 @@ def test_checkpoints_and_results_may_go_to_a_bucket(
     (tmp_path / "server").mkdir()
     server = S3Server(tmp_path / "server")
     project = sweeping(finished_project.copy(tmp_path / "clone"))
-    short = SWEEP | {"trials": 2, "seeds": 1}
+    short = SWEEP | {"trials": 2, "seeds": 1, "scheduler": SWEEP["scheduler"] | TEN_EPOCHS}
     (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(short), encoding="utf-8")
     project.environment = project.environment | {
         "SWEEP_STORAGE": "s3://store/sweeps",

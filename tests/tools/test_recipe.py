@@ -31,8 +31,9 @@ def test_every_option_serves_a_recipe():
     """What no recipe gains by is not in params.yaml, but for what makes results the same."""
     article = read_recipe("article")
     used = {key for name in NAMES for key, v in read_recipe(name).items() if v != article[key]}
-    of_cnn = {key for key in article if key.startswith("model.cnn.")}  # the recipe cnn as it is
-    assert article.keys() - of_cnn - used == {"train.threads"}
+    own = ("model.name", f"model.{article['model.name']}.")
+    of_others = {k for k in article if k.startswith("model.") and not k.startswith(own)}
+    assert article.keys() - of_others - used == {"train.threads"}
 
 
 def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp_path):

@@ -15,7 +15,7 @@ from tools.shared.predictions import Predictions, read_images
 Images = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.intp]
 
-COLUMNS = 8  # images side by side
+IMAGES_PER_ROW = 8  # images side by side
 MOST_IMAGES = 16  # of each kind
 RIGHT_COLOUR, WRONG_COLOUR = "#1a7f37", "#cf222e"
 DOTS_PER_INCH = 150
@@ -36,7 +36,9 @@ def draw_changes(predictions: Predictions, images: Images, split: str) -> Figure
     a, b = predictions.revisions
     fixed, broken = order_changes(predictions)
     kinds = [("Fixed by B", fixed), ("Broken by B", broken)]
-    rows = [math.ceil(min(max(len(indices), 1), MOST_IMAGES) / COLUMNS) for _, indices in kinds]
+    rows = [
+        math.ceil(min(max(len(indices), 1), MOST_IMAGES) / IMAGES_PER_ROW) for _, indices in kinds
+    ]
     heights = [0.4 + 2.0 * count for count in rows]  # inches
     air = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)  # inches at the edges
     figure = Figure((12, 0.5 + sum(heights)), layout=air)
@@ -68,7 +70,7 @@ def draw_grid(
     """Each image under its true class; below it what A and B take it for, and how surely."""
     revisions, probabilities, labels = predictions
     names = revisions[0].classes
-    for place, axes in enumerate(part.subplots(rows, COLUMNS, squeeze=False).flat):
+    for place, axes in enumerate(part.subplots(rows, IMAGES_PER_ROW, squeeze=False).flat):
         axes.axis("off")
         if place >= len(chosen):
             continue

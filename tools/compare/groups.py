@@ -23,8 +23,8 @@ from tools.shared.paths import PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys
 
-SEED = "seed"  # the key that tells the runs of a group apart
-NOTES = [
+SEED_KEY = "seed"  # the key that tells the runs of a group apart
+GROUP_NOTES = [
     "This is about the recipes, on these images: the spread is the one that seeds make.",
     """A verdict needs p < 0.05. p and intervals: Welch's t test, one value a run. "no evidence"
     is short for "no evidence of a difference".""",
@@ -75,9 +75,9 @@ def compare_groups(predictions: Predictions, size: int, split: str) -> Page:
     return Page(
         title=f"{counts}, {len(labels):,} {split} images",
         verdict=rows[0]["verdict"],
-        answer=[describe_accuracy(rows[0])],
+        answer=[describe_mean_accuracy(rows[0])],
         tables=[what_differs(*recipes), score_table(rows), run_table(runs, rows)],
-        notes=[*NOTES, *untestable_note(rows), *common_notes(revisions, split)],
+        notes=[*GROUP_NOTES, *untestable_note(rows), *common_notes(revisions, split)],
         data={
             "split": split,
             "images": len(labels),
@@ -90,7 +90,7 @@ def compare_groups(predictions: Predictions, size: int, split: str) -> Page:
 
 def without_seed(run: Revision) -> Revision:
     """The recipe of a run: all but its seed."""
-    return replace(run, params={key: v for key, v in run.params.items() if key != SEED})
+    return replace(run, params={key: v for key, v in run.params.items() if key != SEED_KEY})
 
 
 def refuse_mixture(letter: str, group: list[Revision]) -> None:
@@ -113,7 +113,7 @@ def refuse_mixture(letter: str, group: list[Revision]) -> None:
                 f"group {letter}: expected runs that differ in seed alone, found that {first.name} "
                 f"and {run.name} differ in {keys}. Put them into different groups."
             )
-    seeds = [run.params[SEED] for run in group]
+    seeds = [run.params[SEED_KEY] for run in group]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"group {letter}: expected a seed of its own for each run, found {seeds}.")
 
@@ -151,7 +151,7 @@ def untestable_note(rows: list[Row]) -> list[str]:
     return [f"? is for {', '.join(names)}: without a spread no test can be made."] if names else []
 
 
-def describe_accuracy(accuracy: Row) -> str:
+def describe_mean_accuracy(accuracy: Row) -> str:
     same = accuracy["verdict"] == SAME
     said = f"There is {SAME}" if same else f"Recipe B is {accuracy['verdict']} than recipe A"
     values = f"{accuracy['a']:.4f} -> {accuracy['b']:.4f}"

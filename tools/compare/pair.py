@@ -17,7 +17,7 @@ from tools.shared.paths import PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys
 
-NOTES = [
+PAIR_NOTES = [
     """This is about two trained models; another seed trains others. Whether a recipe is better,
     only groups of runs can say: --group A1 A2 A3 --group B1 B2 B3.""",
     """A verdict needs p < 0.05; "no evidence" is short for "no evidence of a difference". Accuracy:
@@ -47,7 +47,7 @@ def compare_pair(predictions: Predictions, split: str) -> Page:
         else [describe_accuracy(metrics[0]), changes, describe_classes(classes)],
         tables=[what_differs(a, b)]
         + ([] if same else [score_table(metrics), class_table(classes)]),
-        notes=([] if same else NOTES + explain_no_change(a, b)) + common_notes([a, b], split),
+        notes=([] if same else PAIR_NOTES + explain_no_change(a, b)) + common_notes([a, b], split),
         data={
             "split": split,
             "images": len(labels),

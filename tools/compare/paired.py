@@ -20,7 +20,7 @@ Row = dict[str, Any]
 Counts = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-SEED = 0  # of the bootstrap: the same two models give the same rows
+BOOTSTRAP_SEED = 0  # of the bootstrap: the same two models give the same rows
 
 
 def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]:
@@ -30,7 +30,7 @@ def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]
     """
     columns = [metric.columns(model, labels) for model in (a, b) for metric in METRICS]
     ends = np.cumsum([part.shape[1] for part in columns])[:-1]
-    means = resampled_means(np.hstack(columns), np.random.default_rng(SEED))
+    means = resampled_means(np.hstack(columns), np.random.default_rng(BOOTSTRAP_SEED))
     resampled = np.split(means, ends, axis=1)
     rows = []
     for number, metric in enumerate(METRICS):

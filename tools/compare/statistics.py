@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, ttest_ind
 
-Floats = npt.NDArray[np.floating[Any]]
+Numbers = npt.NDArray[np.floating[Any]]
 
 LEVEL = 0.05  # a difference is believed if chance alone gives one as large less often than this
 NORMAL_LIMIT = 1.959963984540054  # of 95 % of a normal distribution, either way
@@ -105,7 +105,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def resampled_means(
-    columns: Floats, random: np.random.Generator, resamples: int = RESAMPLES
+    columns: Numbers, random: np.random.Generator, resamples: int = RESAMPLES
 ) -> npt.NDArray[np.float64]:
     """Means (resamples, columns) over images drawn with replacement from columns (images, columns).
 
@@ -124,7 +124,7 @@ def resampled_means(
     return np.concatenate(means).astype(np.float64) / count
 
 
-def bootstrap_estimate(difference: float, resampled: Floats) -> Estimate:
+def bootstrap_estimate(difference: float, resampled: Numbers) -> Estimate:
     """Percentile interval and p value from the differences (resamples,) of resampled images.
 
     p is the level at which the interval would just reach 0, so that both say the same

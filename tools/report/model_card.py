@@ -6,7 +6,7 @@ from stages.plots.reports import read_json
 from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
-from tools.shared.paths import CONFUSION, LAYERS, METRICS, MODEL, PROCESSED
+from tools.shared.paths import CONFUSION, LAYERS, METRIC_FILES, MODEL, PROCESSED
 
 MOST_PAIRS = 5  # of confused classes
 
@@ -15,7 +15,7 @@ def write_card(made: dict[str, str]) -> str:
     """The card as Markdown; `made` has the MD5 by path of the workspace's results."""
     sections = read_sections()
     dataset: Dataset = sections["dataset"]
-    test, validation = read_json(METRICS["test"]), read_json(METRICS["validation"])
+    test, validation = read_json(METRIC_FILES["test"]), read_json(METRIC_FILES["validation"])
     layers = LAYERS.read_text(encoding="utf-8").strip()
     parts = [
         f"# Model card: {sections['model'].name} for {dataset.title}",

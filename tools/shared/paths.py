@@ -14,9 +14,9 @@ LAYERS = Path("models/layers.txt")
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
 CONFUSION = REPORTS / "confusion.json"
-METRICS = {split: REPORTS / f"{split}.json" for split in ("validation", "test")}
-PROBABILITIES = {split: REPORTS / f"probabilities_{split}.npy" for split in METRICS}
+METRIC_FILES = {split: REPORTS / f"{split}.json" for split in ("validation", "test")}
+PROBABILITIES = {split: REPORTS / f"probabilities_{split}.npy" for split in METRIC_FILES}
 
 PROCESSED = Path("data/processed")
-IMAGES = {split: PROCESSED / f"x_{split}.npy" for split in METRICS}
-LABELS = {split: PROCESSED / f"y_{split}.npy" for split in METRICS}
+IMAGES = {split: PROCESSED / f"x_{split}.npy" for split in METRIC_FILES}
+LABELS = {split: PROCESSED / f"y_{split}.npy" for split in METRIC_FILES}

@@ -15,7 +15,7 @@ from stages.run.record import record_of
 from stages.shared.errors import UserError
 from tools.shared.code import hash_code
 from tools.shared.git import read_content, resolve_revision
-from tools.shared.paths import LOCK, METRICS, STAGES
+from tools.shared.paths import LOCK, METRIC_FILES, STAGES
 from tools.shared.records import contradictions, describe_contradictions
 
 Entries = dict[str, Any]
@@ -63,7 +63,7 @@ def read_revision(name: str, predictions: str) -> Revision:
             "`dvc repro` brings them up to date."
         )
     refuse_other_results(name, commit, stages)
-    metrics = read_yaml_at(name, commit, str(METRICS["validation"]))  # JSON is YAML as well
+    metrics = read_yaml_at(name, commit, str(METRIC_FILES["validation"]))  # JSON is YAML as well
     return Revision(name, commit, params, code, made, stale, metrics.get("parameters"))
 
 
@@ -74,7 +74,7 @@ def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> No
     """
     for stage in stages:
         for out in stage["outs"]:
-            if out["path"] not in map(str, METRICS.values()):
+            if out["path"] not in map(str, METRIC_FILES.values()):
                 continue
             made = record_of(read_yaml_at(name, commit, out["path"]))
             if differences := contradictions(made, stage) if made else []:

@@ -31,7 +31,7 @@ from mirrors import (
 )
 
 from stages.fetch import download
-from stages.fetch.download import cache_path, copy_plain, download_missing, is_cached
+from stages.fetch.download import copy_plain, download_missing, download_path, is_cached
 from stages.fetch.main import FOLDER_VARIABLE
 from stages.run.params import Dataset
 from stages.shared.errors import UserError
@@ -57,7 +57,7 @@ def test_what_the_cache_has_is_not_asked_for(server, tmp_path, cache):
 def test_a_damaged_copy_in_the_cache_is_fetched_anew(tmp_path, cache, content):
     source = folder(tmp_path / "data")
     get(cache, source)
-    cache_path(FILE, cache).write_bytes(content)
+    download_path(FILE, cache).write_bytes(content)
     assert get(cache, source) == CONTENT
 
 
@@ -264,4 +264,4 @@ def test_what_came_before_a_fault_is_kept_for_the_next_run(tmp_path, cache):
     (tmp_path / FILES[0].name).write_bytes(CONTENTS["train_images"])
     with pytest.raises(UserError):
         download_missing(FILES, [f"folder:{tmp_path}"], cache)
-    assert [path.name for path in cache.iterdir()] == [cache_path(FILES[0], cache).name]
+    assert [path.name for path in cache.iterdir()] == [download_path(FILES[0], cache).name]

@@ -26,6 +26,7 @@ DATA = ROOT / "data"
 DATASETS = sorted(file.parent.name for file in DATA.glob("*/dataset.yaml"))
 TEXT = PARAMS.read_text(encoding="utf-8")
 VALUES = yaml.safe_load(TEXT)
+NETWORKS = [name for name in VALUES["model"] if name != "name"]
 MLP, CNN = VALUES["model"]["mlp"], VALUES["model"]["cnn"]
 
 
@@ -209,7 +210,7 @@ def test_values_up_to_the_limits_are_accepted(tmp_path, key, value):
         ("train.augmentation.shear", 1.0, "less than 1"),
         ("train.augmentation.elastic", math.nan, "finite number"),
         ("train.augmentation.flip", 1, "valid boolean"),
-        ("model.name", "perceptron", "'mlp' or 'cnn'"),
+        ("model.name", "perceptron", " or ".join(map(repr, NETWORKS[-2:]))),
         ("model.mlp.units", 512, "valid list"),
         ("plots.resolution", 29, "greater than or equal to 30"),
         ("plots.resolution", 1201, "less than or equal to 1200"),

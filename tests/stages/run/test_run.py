@@ -68,8 +68,8 @@ def test_paths_come_in_order_and_sections_by_name(clone):
 def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(fresh_project, stage):
     code = f"""
 import os
-from stages.run.importing import set_environment
-set_environment("{stage}")
+from stages.run.importing import prepare_environment
+prepare_environment("{stage}")
 print(*map(os.environ.get, ["KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"]))
 """
     chosen = {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "0"}

@@ -12,7 +12,7 @@ from conftest import normalization, tiny_images, tiny_model, training
 
 from stages.train import checkpoints
 from stages.train.architectures import ARCHITECTURES
-from stages.train.checkpoints import SECONDS_APART
+from stages.train.checkpoints import CHECKPOINT_SECONDS
 from stages.train.main import main
 from stages.train.progress import EpochLine
 
@@ -42,7 +42,7 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def after_every_epoch() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints, "SECONDS_APART", 0)
+        patch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
         yield
 
 
@@ -175,7 +175,7 @@ def test_checkpoints_are_at_least_five_seconds_apart_but_for_the_last(
         nonlocal now
         now += 2
 
-    monkeypatch.setattr(checkpoints, "SECONDS_APART", SECONDS_APART)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)
     monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(EpochLine, "on_epoch_end", end_epoch)
     run(processed, tmp_path, training(epochs=6))
