@@ -8,65 +8,51 @@
 # make lock   resolve pyproject.toml into requirements/; UPGRADE='numpy scipy' moves those two
 
 SHELL := /bin/bash
-PYTHON ?= python3
 # DVC takes python from the PATH, and so does the worker of its queue.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS  # they keep `python -m` from working
 
 .PHONY: reproduce quick test dev team sweeps bench setup lock
 .NOTPARALLEL:  # `setup` needs what the target before it installs
 
-reproduce: .venv/installed setup
+reproduce: venv-pipeline setup
 	@python -m tools.check
 	@dvc repro
 	@echo; dvc metrics show
 	@echo; echo "Plots: 'source .venv/bin/activate', then 'dvc plots show --open'; figures: reports/figures/"
 
-dev: .venv/installed-dev setup
+dev: venv-dev setup
 
-team: .venv/installed-team setup
+team: venv-team setup
 
-sweeps: .venv/installed-sweeps setup
+sweeps: venv-sweeps setup
 
-quick: .venv/installed-dev setup
+quick: venv-dev setup
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest --numprocesses auto --dist loadscope -m 'not project'
 
-test: .venv/installed-dev setup
+test: venv-dev setup
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest --numprocesses auto --dist loadscope
 
-bench: .venv/installed-bench setup
+bench: venv-pipeline venv-bench setup
 	@python -m benchmarks.speed $(ROWS)
 
-# A path of this machine, so it stands in the file that Git ignores. DVC's default site cache is
-# a folder that every user of the machine can write to (CVE-2025-69872).
-setup:
-	@grep -qsF "$(CURDIR)/.dvc/tmp/site" .dvc/config.local || \
-	  dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/tmp/site"
+setup: venv-pipeline
 	@python -m tools.plots_bundle
 
-.venv/installed: requirements/pipeline.txt
-	@PYTHON="$(PYTHON)" tools/make_venv.sh
-	@python -m pip install --quiet --require-hashes -r $<
-	@touch $@
-
-.venv/installed-%: requirements/%.txt
-	@PYTHON="$(PYTHON)" tools/make_venv.sh
-	@python -m pip install --quiet --require-hashes -r $<
-	@touch $@ .venv/installed
-
-.venv/installed-bench: requirements/bench.txt | .venv/installed
-	@python -m pip install --quiet -r $<
-	@touch $@
+# Runs each time: only a look at .venv finds that it was moved or interrupted.
+venv-%:
+	@PYTHON="$(PYTHON)" tools/make_venv.sh $*
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header $(UPGRADE:%=--upgrade-package %)
 
-lock: .venv/installed-dev
+lock: venv-dev
 	$(LOCK) pyproject.toml -o requirements/pipeline.txt
 	$(LOCK) pyproject.toml --extra s3 --extra ssh -c requirements/pipeline.txt -o requirements/team.txt
 	$(LOCK) pyproject.toml --extra sweeps -c requirements/pipeline.txt -o requirements/sweeps.txt

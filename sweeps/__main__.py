@@ -90,7 +90,7 @@ def refuse_stale_arrays() -> None:
         raise UserError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     if stale := json.loads(done.stdout):
         raise UserError(
-            f"expected current arrays, but {' and '.join(stale)} would run again: "
+            f"expected current arrays, but {' and '.join(sorted(stale))} would run again: "
             "`dvc repro preprocess` first"
         )
 

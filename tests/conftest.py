@@ -6,7 +6,6 @@ import fcntl
 import gzip
 import hashlib
 import importlib.util
-import io
 import os
 import shutil
 import subprocess
@@ -15,17 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 import yaml
+from in_process import Place, dvc_main, main_of
 from pydantic import BaseModel
 
 from stages.run.keys import as_attributes
 from stages.run.params import Augmentation, Model, Train
+from sweeps.ray_settings import set_ray_settings
 
 ROOT = Path(__file__).parent.parent
+
+set_ray_settings(os.environ)  # before any test imports Ray
 CLASSES = ["left", "middle", "right"]
 SHAPE = (12, 10)  # height and width: not square, so that no stage can mix them up
 
@@ -94,6 +96,15 @@ TINY_PARAMS = {
 
 
 FINISHED_EDIT = {"train.epochs": 4, "train.learning_rate": 0.02}
+FINISHED_CNN = {
+    "model.name": "cnn",
+    "train.epochs": 3,
+    "train.augmentation": {
+        "rotation": 10, "translation": 1, "zoom": 0.1, "shear": 0.1, "elastic": 0.5, "flip": True,
+    },
+    "train.label_smoothing": 0.1,
+    "train.refit": True,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -164,6 +175,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Those that start no daemon and talk to no server.
+DVC_IN_PROCESS = (
+    *("checkout", "commit", "config", "dag", "metrics", "params", "plots"),
+    *("remote", "repro", "status"),
+)
+
+
 @dataclass
 class Project:
     """A clone of this project that runs its commands as a user would, in its own folder."""
@@ -193,32 +211,21 @@ class Project:
 
     def call(self, module: str, *words: str, code: int = 0) -> str:
         """`python -m MODULE WORDS` as `run` does it, but in this process, which is quicker."""
-        output = io.StringIO()
-        found: object = 0
-        is_package = importlib.util.find_spec(module).submodule_search_locations is not None
-        main = importlib.import_module(f"{module}.__main__" if is_package else module).main
-        with (
-            contextlib.chdir(self.folder),
-            mock.patch.dict(os.environ, self.environment, clear=True),
-            mock.patch.object(sys, "argv", [module, *words]),
-            contextlib.redirect_stdout(output),
-            contextlib.redirect_stderr(output),
-        ):
-            try:
-                main()
-            except SystemExit as ended:
-                found = ended.code or 0
-                if isinstance(found, str):
-                    print(found)
-                    found = 1
-        text = output.getvalue()
-        assert found == code, f"{module} {' '.join(words)} ended with {found}:\n{text}"
-        return text
+        found, output = Place(self.folder, self.environment).run(main_of(module), module, *words)
+        assert found == code, f"{module} {' '.join(words)} ended with {found}:\n{output}"
+        return output
 
     def dvc(
         self, *arguments: str, code: int | None = 0, cwd: str = ".", errors: bool = True
     ) -> str:
-        return self.run("dvc", *arguments, code=code, cwd=cwd, errors=errors)
+        """A dvc command, if possible in this process; its stages are processes of their own."""
+        if arguments[0] not in DVC_IN_PROCESS:
+            return self.run("dvc", *arguments, code=code, cwd=cwd, errors=errors)
+        place = Place(self.folder / cwd, self.environment)
+        found, output = place.run(dvc_main(arguments), "dvc", *arguments, errors=errors)
+        if code is not None:
+            assert found == code, f"dvc {' '.join(arguments)} ended with {found}:\n{output}"
+        return output
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments)
@@ -351,8 +358,18 @@ def finished_refit(finished_project: Project, tmp_path_factory: pytest.TempPathF
     return edit_once(finished_project, tmp_path_factory, "finished refit", {"train.refit": True})
 
 
+@pytest.fixture(scope="session")
+def finished_cnn(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same with an edit that trains the other network with every option; without figures."""
+    return edit_once(finished_project, tmp_path_factory, "finished cnn", FINISHED_CNN, "evaluate")
+
+
 def edit_once(
-    project: Project, factory: pytest.TempPathFactory, name: str, values: dict[str, object]
+    project: Project,
+    factory: pytest.TempPathFactory,
+    name: str,
+    values: dict[str, object],
+    *targets: str,
 ) -> Project:
     """A copy of a finished project with an edit of params.yaml that has run."""
     with made_once(factory, name) as (base, is_missing):
@@ -360,7 +377,7 @@ def edit_once(
         if is_missing:
             project.copy(edited.folder)
             edited.edit(values)
-            edited.dvc("repro")
+            edited.dvc("repro", *targets)
     return edited
 
 

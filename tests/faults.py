@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs/reliability.md"
-HEADINGS = ["Downloads", "Data files", "Runs", "Disk", "DVC's own files", "Safety"]
+HEADINGS = [
+    "Set-up", "Downloads", "Data files", "Names", "Runs", "Disk", "DVC's own files", "Safety",
+]  # fmt: skip
 MADE = ("dvc.lock", "data/raw", "data/processed", "models", "reports")
 PATIENCE = 120.0  # seconds; a busy machine is no defect
 

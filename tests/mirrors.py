@@ -149,6 +149,49 @@ def stalled(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def drip(handler: Handler, start: bytes, part: bytes, pause: float) -> None:
+    """Send the start, then the part again and again, until the client gives up."""
+    while not handler.server.over.wait(pause):
+        handler.wfile.write(start)
+        start = part
+
+
+def slow_content(handler: Handler) -> None:
+    """Send a byte every now and then, so that the server is never silent for long."""
+    handler.reply(200, CONTENT[:1], **{"content-length": str(len(CONTENT))})
+    drip(handler, b"", b"x", 0.05)
+
+
+def slow_headers(handler: Handler) -> None:
+    drip(handler, b"HTTP/1.1 200 OK\r\n", b"x-more: 1\r\n", 0.05)
+
+
+def endless(start: bytes, part: bytes) -> Callable[[Handler], None]:
+    """Send content of unknown length that never ends, as fast as the client takes it."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.close_connection = True
+        drip(handler, start, part, 0)
+
+    return answer
+
+
+def wait_first(status: int, after: str) -> Callable[[Handler], None]:
+    """Answer a status and when to ask again."""
+    return lambda handler: handler.reply(status, **{"retry-after": after})
+
+
+NOTHING_GZIPPED = gzip.compress(b"")
+ENDLESS = {
+    "empty gzip members": endless(NOTHING_GZIPPED, NOTHING_GZIPPED * 4096),
+    "a gzip header's name": endless(b"\x1f\x8b\x08\x08" + bytes(6), b"n" * 65536),
+    "a gzip header's comment": endless(b"\x1f\x8b\x08\x10" + bytes(6), b"c" * 65536),
+    "empty deflate blocks": endless(b"\x1f\x8b\x08\x00" + bytes(6), b"\x00\x00\x00\xff\xff" * 8192),
+}
+
+
 def silent(handler: Handler) -> None:
     """Take the request and never answer."""
     handler.server.over.wait(5)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
 
 from stages.run.keys import flatten, get_value, set_value
 from stages.run.params import PARAMS, Params
@@ -92,12 +91,13 @@ def read_recipe(name: str, path: Path = RECIPES) -> Values:
 def write_values(values: Values) -> None:
     """Write the values into params.yaml; print those that were others before."""
     yaml = YAML()  # keeps comments and order
+    yaml.default_flow_style = False  # a list has one value a line, as `dvc exp run -S` writes it
     yaml.preserve_quotes = True
     yaml.width = 100
     whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
     changed = select_changes(whole, values)
     for key, value in changed.items():
-        set_value(whole, key, as_one_line(value))
+        set_value(whole, key, value)
     text = io.StringIO()
     yaml.dump(whole, text)
     with atomic_write(PARAMS) as file:
@@ -118,13 +118,6 @@ def select_changes(whole: Any, values: Values) -> Values:
         for key, value in values.items()
         if found[key] != value or isinstance(found[key], bool) != isinstance(value, bool)
     }
-
-
-def as_one_line(value: Any) -> Any:
-    if isinstance(value, list):
-        value = CommentedSeq(value)
-        value.fa.set_flow_style()
-    return value
 
 
 def list_overrides(values: Values) -> list[str]:

@@ -16,6 +16,7 @@ from stages.run.hashes import md5_of_file
 from stages.shared.errors import UserError
 from tools.shared.cache import cache_path
 from tools.shared.command_line import make_parser
+from tools.shared.git import AFTER_MERGE, list_conflicts
 from tools.shared.imports import stray_modules
 from tools.shared.outputs import damaged_files, read_outputs
 from tools.shared.paths import LOCK, REQUIREMENTS
@@ -26,7 +27,7 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 
 def main() -> None:
     make_parser("tools.verify", __doc__).parse_args()
-    problems = [
+    problems = list(unfinished_merge()) or [
         *wrong_versions(),
         *broken_rwlock(),
         *stray_code(),
@@ -40,6 +41,16 @@ def main() -> None:
     if problems:
         sys.exit(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found")
     print("All is well: versions, cache and workspace are as locked.")
+
+
+def unfinished_merge() -> Iterator[str]:
+    """What Git could not merge, which makes all the rest wrong; or why it cannot be asked."""
+    try:
+        if conflicts := list_conflicts():
+            yield f"conflicts in {', '.join(conflicts)}. {AFTER_MERGE}"
+    except UserError as error:
+        if "not a git repository" not in str(error):  # as in a container image
+            yield str(error)
 
 
 def wrong_versions() -> Iterator[str]:

@@ -46,7 +46,7 @@ def reliability(
 ) -> list[dict[str, float]]:
     """A row for each bin that has images: their mean confidence, their accuracy, their count.
 
-    The points of a reliability diagram; on its diagonal the network is as sure as it is right.
+    The points of a reliability diagram: on its diagonal, confidence equals accuracy.
     """
     bin_of = confidence_bin(probabilities, bins)
     confidence = probabilities.max(axis=1).astype(np.float64)

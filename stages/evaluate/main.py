@@ -10,7 +10,8 @@ import numpy as np
 
 from stages.evaluate import calibration, class_scores
 from stages.evaluate.model_file import load_model
-from stages.shared.arrays import read_array, write_array
+from stages.evaluate.page_names import keep_from_markup
+from stages.shared.arrays import read_part, write_array
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
 from stages.shared.prediction import predict
@@ -21,17 +22,33 @@ if TYPE_CHECKING:
 
 
 def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None:
-    images, labels = (read_array(processed / f"{name}_test.npy") for name in ("x", "y"))
-    probabilities = predict(load_model(models / "model.keras"), images)
+    images, labels = read_part(processed, "test", len(dataset.classes))
+    network = load_model(models / "model.keras")
+    refuse_other_sizes(network.input.shape[1:], images.shape[1:])
+    probabilities = predict(network, images)
     scores = scores_on_test(probabilities, labels, dataset.suspect_test_labels)
     for name, value in scores.items():
         print(f"test {name}: {value}")
     counts = class_scores.confusion_counts(probabilities, labels)
     write_array(reports / "probabilities_test.npy", probabilities)
-    write_json(reports / "confusion.json", class_scores.confusion_rows(counts, dataset.classes))
-    write_json(reports / "classes.json", class_scores.score_rows(counts, dataset.classes))
+    names = [keep_from_markup(name) for name in dataset.classes]
+    write_json(reports / "confusion.json", class_scores.confusion_rows(counts, names))
+    write_json(reports / "classes.json", class_scores.score_rows(counts, names))
     write_json(reports / "reliability.json", calibration.reliability(probabilities, labels))
     write_json(reports / "test.json", scores)
+
+
+def refuse_other_sizes(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
+    """Raise UserError unless the test images are of the size that the model takes."""
+    if expected != found:
+        raise UserError(
+            f"x_test.npy: expected images of {describe_size(expected)} as the model takes them; "
+            f"found {describe_size(found)}: `dvc repro` makes both from one data set"
+        )
+
+
+def describe_size(shape: tuple[int, ...]) -> str:
+    return f"{' x '.join(map(str, shape))} pixels"
 
 
 def scores_on_test(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import signal
 import subprocess
 import tarfile
 import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from requests.exceptions import ChunkedEncodingError
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransferError
 
-from stages.fetch.sources import FileOpener, open_source
+from stages.fetch.sources import BusyError, FileOpener, open_source
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,11 +33,23 @@ if TYPE_CHECKING:
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; seconds of silence while reading
 RETRY_PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
+LONGEST_PAUSE = 60.0  # seconds that a server may ask to wait; another source is quicker then
+# A limit on the whole of an attempt: a server that sends a byte every two seconds is never silent.
+START_SECONDS = 60.0  # to connect and to begin
+LOWEST_RATE = 32_000  # bytes a second after that; a slow mobile connection has more
 CHUNK_BYTES = 1 << 20
+# A gzipped file is never much larger than its content. This leaves room for names in its header.
+MOST_OVERHEAD_BYTES = 1 << 16
+
+
+class TooSlowError(Exception):
+    """No OSError: urllib3 would take it for a fault of its own and go on."""
+
 
 TRANSIENT_FAULTS = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, TransferError)
 WRONG_CONTENT = (EOFError, ValueError, KeyError, zlib.error, tarfile.TarError)
-SOURCE_FAULTS = (*TRANSIENT_FAULTS, *WRONG_CONTENT, OSError, subprocess.SubprocessError)
+UNREACHABLE = (*TRANSIENT_FAULTS, TooSlowError)
+SOURCE_FAULTS = (*UNREACHABLE, *WRONG_CONTENT, OSError, subprocess.SubprocessError)
 NO_ROOM = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -89,7 +103,7 @@ def download_from(
             missing.remove(file)
         except SOURCE_FAULTS as fault:
             yield f"{file.name}: {reason_of(fault)}"
-            if isinstance(fault, TRANSIENT_FAULTS):
+            if isinstance(fault, UNREACHABLE):
                 return  # out of reach: each further file would wait as long
 
 
@@ -103,7 +117,10 @@ def refuse_unwritable(cache: Path) -> None:
 
 
 def unwritable_error(cache: Path, fault: OSError) -> UserError:
-    return UserError(f"{cache}: {fault}. Make room or access there, then `dvc repro` again.")
+    return UserError(
+        f"{cache}: {fault}. Make room or access there, or name another folder for downloads: "
+        "XDG_CACHE_HOME=/that/folder dvc repro"
+    )
 
 
 def download_path(file: DataFile, cache: Path) -> Path:
@@ -121,7 +138,7 @@ def download_file(
     """One file into the cache. pooch writes beside the target, checks the hash, then renames."""
 
     def downloader(_url: str, target: str, _pooch: Any) -> None:
-        with open_file(file.name) as stream:
+        with limit_time(file), open_file(file.name) as stream:
             copy_plain(stream, Path(target), file)
 
     pooch.get_logger().setLevel("ERROR")
@@ -135,19 +152,62 @@ def download_file(
                 downloader=downloader,
             )
             return
-        except TRANSIENT_FAULTS:
-            if wait is None:
+        except TRANSIENT_FAULTS as fault:
+            asked = fault.seconds if isinstance(fault, BusyError) else 0.0
+            if wait is None or asked > LONGEST_PAUSE:
                 raise
-            time.sleep(wait)
+            if asked:
+                print(f"{file.name}: {fault}", flush=True)
+            time.sleep(max(wait, asked))
         except OSError as fault:
             if fault.errno not in NO_ROOM:
                 raise
             raise unwritable_error(cache, fault) from None
 
 
+@contextmanager
+def limit_time(file: DataFile) -> Iterator[None]:
+    """Raise TooSlowError if the block takes longer than the file may.
+
+    An alarm interrupts whatever the main thread waits for: headers, content or unpacking.
+    """
+    seconds = START_SECONDS + file.size / LOWEST_RATE
+
+    def stop(*_signal: object) -> None:
+        expected = f"expected {LOWEST_RATE:,} bytes a second"
+        raise TooSlowError(f"gave up after {seconds:,.0f} s: {expected}")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class LimitedReader(io.RawIOBase):
+    """A stream that raises ValueError rather than give more than `most_bytes` in all."""
+
+    def __init__(self, stream: IO[bytes], most_bytes: int) -> None:
+        self.stream, self.left, self.most_bytes = stream, most_bytes, most_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.stream.read(len(buffer))
+        self.left -= len(content)
+        if self.left < 0:
+            raise ValueError(f"expected at most {self.most_bytes:,} bytes, gzipped; found more")
+        buffer[: len(content)] = content
+        return len(content)
+
+
 def copy_plain(stream: IO[bytes], target: Path, file: DataFile) -> None:
     """Copy a gzipped or plain stream as plain bytes, and never more than dataset.yaml states."""
-    packed = io.BufferedReader(stream)  # type: ignore[type-var]  # IO[bytes] has all it calls
+    limited = LimitedReader(stream, file.size + file.size // 100 + MOST_OVERHEAD_BYTES)
+    packed = io.BufferedReader(limited)
     is_gzip = packed.peek(2)[:2] == b"\x1f\x8b"
     plain = gzip.GzipFile(fileobj=packed) if is_gzip else packed
     progress = tqdm(desc=file.name, total=file.size, unit="B", unit_scale=True, disable=None)

@@ -15,6 +15,7 @@ import pooch
 
 from stages.fetch.download import download_missing, download_path
 from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
     from stages.run.params import Dataset
@@ -25,11 +26,21 @@ FOLDER_VARIABLE = "DATASET_FOLDER"  # names a folder that holds the files, gzipp
 def main(raw: Path, dataset: Dataset) -> None:
     cache = Path(pooch.os_cache("dvc-image-pipeline"))
     files = vars(dataset.files)
-    folder = os.environ.get(FOLDER_VARIABLE)
-    sources = [f"folder:{folder}"] if folder else []
-    download_missing(list(files.values()), [*sources, *dataset.sources], cache)
+    sources = [*folder_of_user(), *dataset.sources]
+    download_missing(list(files.values()), sources, cache)
     for role, file in files.items():
         path = download_path(file, cache)
         with path.open("rb") as source, atomic_write(raw / f"{role}.idx") as target:
             shutil.copyfileobj(source, target)
         print(f"{role}: {file.name}, {file.size:,} bytes, SHA-256 as in dataset.yaml")
+
+
+def folder_of_user() -> list[str]:
+    """The folder that the user names, as a source. Raises UserError if it is not there."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if not named:
+        return []
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{FOLDER_VARIABLE}: expected a folder, found none at {folder}")
+    return [f"folder:{folder}"]

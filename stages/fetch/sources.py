@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
@@ -14,11 +14,25 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 FileOpener = Callable[[str], IO[bytes]]  # a file's name to its content, gzipped or plain
 
 NPM_SECONDS = 300
 BUSY_STATUS = {429, 500, 502, 503, 504}  # HTTP answers that may differ a moment later
+
+
+class BusyError(requests.ConnectionError):
+    """The server may answer later: after `seconds`, as its Retry-After says, 0 without one."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.seconds = 0.0
+        with suppress(InvalidHeader):
+            after = response.headers.get("Retry-After", "0")
+            self.seconds = max(0.0, Retry().parse_retry_after(after))
+        asked = f" and asks to wait {self.seconds:,.0f} s" if self.seconds else ""
+        super().__init__(f"the server answered {response.status_code}{asked}")
 
 
 def open_source(source: str, timeout: tuple[float, float]) -> AbstractContextManager[FileOpener]:
@@ -43,7 +57,7 @@ def open_mirror(template: str, timeout: tuple[float, float]) -> Iterator[FileOpe
     def open_file(name: str) -> IO[bytes]:
         response = session.get(template.format(name=name), timeout=timeout, stream=True)
         if response.status_code in BUSY_STATUS:
-            raise requests.ConnectionError(f"the server answered {response.status_code}")
+            raise BusyError(response)
         response.raise_for_status()
         response.raw.auto_close = False  # at its end it gives b"", as files do
         return cast(IO[bytes], response.raw)

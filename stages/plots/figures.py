@@ -10,11 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from stages.plots.names import read_from_left, shorten_name, shorten_names
+
 Integers = npt.NDArray[np.integer[Any]]
 Images = npt.NDArray[np.uint8]
 Columns = dict[str, npt.NDArray[np.float64]]
 
 RECALL_AXES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)  # where the axis of a class's recall may begin
+AXIS_NAME, TITLE_NAME = 24, 14  # letters of a class name at an axis and above an image
 TRAIN, VALIDATION = sns.color_palette("deep")[:2]
 
 
@@ -35,7 +38,8 @@ def image_grid(figure: Figure, images: Images, titles: list[str], rows: int, col
 
 def samples(images: Images, labels: Integers, classes: list[str]) -> Figure:
     figure = new_figure(10, 5)
-    titles = [f"Label: {classes[label]}" for label in labels[:15]]
+    names = shorten_names(classes, TITLE_NAME)
+    titles = [f"Label: {names[label]}" for label in labels[:15]]
     image_grid(figure, images[:15], titles, rows=3, columns=5)
     return figure
 
@@ -45,7 +49,8 @@ def predictions(
 ) -> Figure:
     """The first nine images that were classified rightly, or those that were not."""
     chosen = np.flatnonzero((predicted == labels) == right)[:9]
-    titles = [f"True: {classes[labels[i]]}\nPred: {classes[predicted[i]]}" for i in chosen]
+    names = shorten_names(classes, TITLE_NAME)
+    titles = [f"True: {names[labels[i]]}\nPred: {names[predicted[i]]}" for i in chosen]
     figure = new_figure(6.5, 7.5)
     figure.suptitle("Correct Predictions" if right else "Wrong Predictions", fontsize=15)
     if not len(chosen):
@@ -57,10 +62,14 @@ def predictions(
 def class_distribution(labels: Integers, classes: list[str], class_axis: str) -> Figure:
     figure = new_figure(8, 5)
     axes = figure.subplots()
-    bars = axes.bar(classes, np.bincount(labels, minlength=len(classes)), color=TRAIN)
+    names = shorten_names(classes, AXIS_NAME)
+    counts = np.bincount(labels, minlength=len(classes))
+    bars = axes.bar(range(len(names)), counts, tick_label=names, color=TRAIN)
     axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, padding=2)
-    axes.set(title="Class Distribution", xlabel=class_axis, ylabel="Count")
-    fit_labels(axes, classes)
+    axes.set(
+        title="Class Distribution", xlabel=shorten_name(class_axis, 2 * AXIS_NAME), ylabel="Count"
+    )
+    fit_labels(axes, names)
     sns.despine(figure)
     return figure
 
@@ -90,6 +99,7 @@ def confusion_matrix(counts: Integers, classes: list[str]) -> Figure:
     """Counts (true class, predicted class) as numbers in cells, darker for more."""
     figure = new_figure(10, 8)
     axes = figure.subplots()
+    names = shorten_names(classes, AXIS_NAME)
     sns.heatmap(
         counts,
         annot=True,
@@ -97,12 +107,12 @@ def confusion_matrix(counts: Integers, classes: list[str]) -> Figure:
         cmap="Blues",
         ax=axes,
         cbar_kws={"format": "{x:,.0f}"},
-        xticklabels=classes,
-        yticklabels=classes,
+        xticklabels=names,
+        yticklabels=names,
     )
     axes.set(title="Confusion Matrix", xlabel="Predicted", ylabel="True")
     axes.tick_params(axis="y", rotation=0)
-    fit_labels(axes, classes)
+    fit_labels(axes, names)
     return figure
 
 
@@ -115,7 +125,8 @@ def confused_pairs(counts: Integers, classes: list[str], most: int) -> Figure:
     ]
     figure = new_figure(8, 1.5 + 0.35 * max(len(pairs), 3))
     axes = figure.subplots()
-    names = [f"{classes[i]} as {classes[j]}" for i, j in pairs]
+    short = shorten_names(classes, AXIS_NAME)
+    names = [read_from_left(f"{short[i]} as {short[j]}") for i, j in pairs]
     widths = [wrong[pair] for pair in pairs]
     bars = axes.barh(range(len(pairs)), widths, tick_label=names, color=VALIDATION)
     axes.bar_label(bars, padding=3)
@@ -130,8 +141,8 @@ def confused_pairs(counts: Integers, classes: list[str], most: int) -> Figure:
     return figure
 
 
-def class_recall(rows: list[dict[str, Any]], class_axis: str) -> Figure:
-    """The share of each class that was recognised, with its 95 % interval.
+def class_recall(rows: list[dict[str, Any]], classes: list[str], class_axis: str) -> Figure:
+    """The share of each class that was recognised, with its 95 % interval, from a row a class.
 
     In the classes' order, and on one of a few axes, so that two such figures can be compared.
     """
@@ -139,14 +150,15 @@ def class_recall(rows: list[dict[str, Any]], class_axis: str) -> Figure:
     low, high = np.array([[row["recall_low"], row["recall_high"]] for row in rows]).T
     figure = new_figure(8, 5)
     axes = figure.subplots()
-    names = [row["class"] for row in rows]
+    places = range(len(rows))
     axes.errorbar(
-        recall, names, xerr=[recall - low, high - recall], fmt="o", capsize=3, color=TRAIN
+        recall, places, xerr=[recall - low, high - recall], fmt="o", capsize=3, color=TRAIN
     )
-    for name, value in zip(names, recall, strict=True):
+    axes.set_yticks(places, shorten_names(classes, AXIS_NAME))
+    for place, value in zip(places, recall, strict=True):
         axes.annotate(
             f"{value:.1%}",
-            (1.01, name),
+            (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=9,
@@ -156,12 +168,16 @@ def class_recall(rows: list[dict[str, Any]], class_axis: str) -> Figure:
     start = max(start for start in RECALL_AXES if start <= low.min())
     axes.set_xlim(start, 1 + 0.01 * (1 - start))
     axes.grid(axis="x", alpha=0.3)
-    axes.set(title="Recall by Class", xlabel="Recall, with its 95 % interval", ylabel=class_axis)
+    axes.set(
+        title="Recall by Class",
+        xlabel="Recall, with its 95 % interval",
+        ylabel=shorten_name(class_axis, 2 * AXIS_NAME),
+    )
     sns.despine(figure)
     return figure
 
 
-def fit_labels(axes: Axes, classes: list[str]) -> None:
+def fit_labels(axes: Axes, names: list[str]) -> None:
     """Slant the horizontal axis' class names where they would run into each other."""
-    if max(map(len, classes)) > 5:
+    if max(map(len, names)) > 5:
         axes.tick_params(axis="x", rotation=30)

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from stages.plots import figures
+from stages.plots.names import draw_as_written
 from stages.plots.reports import read_json, read_table
 from stages.plots.style import use_style
-from stages.shared.arrays import read_array
+from stages.shared.arrays import read_array, read_labels, read_part
 from stages.shared.atomic_write import atomic_write
+from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
     from stages.run.params import Dataset, Plots
@@ -22,6 +25,8 @@ FAST_PNG = {"compress_level": 1}  # saves a fifth of the time; files are half as
 
 def main(processed: Path, reports: Path, folder: Path, dataset: Dataset, plots: Plots) -> None:
     use_style()
+    if lacking := draw_as_written([*dataset.classes, dataset.class_axis]):
+        print(lacking)
     for name, figure in draw_figures(processed, reports, dataset, plots.confused_pairs).items():
         with atomic_write(folder / f"{name}.png") as file:
             figure.savefig(file, dpi=plots.resolution, format="png", pil_kwargs=FAST_PNG)
@@ -32,12 +37,11 @@ def draw_figures(
     processed: Path, reports: Path, dataset: Dataset, confused_pairs: int
 ) -> dict[str, Figure]:
     """Every figure by the name of its file."""
-    x_train, x_test, y_train, y_validation, y_test = (
-        read_array(processed / f"{name}.npy")
-        for name in ("x_train", "x_test", "y_train", "y_validation", "y_test")
-    )
-    predicted = read_array(reports / "probabilities_test.npy").argmax(axis=1)
     classes, axis = dataset.classes, dataset.class_axis
+    x_train, y_train = read_part(processed, "train", len(classes))
+    x_test, y_test = read_part(processed, "test", len(classes))
+    y_validation = read_labels(processed / "y_validation.npy", len(classes))
+    predicted = read_predicted(reports / "probabilities_test.npy", (len(y_test), len(classes)))
     pairs = read_json(reports / "confusion.json")
     counts = np.array([row["count"] for row in pairs]).reshape(len(classes), len(classes))
     return {
@@ -48,7 +52,20 @@ def draw_figures(
         "training_curves": figures.training_curves(read_table(reports / "history.csv")),
         "confusion_matrix": figures.confusion_matrix(counts, classes),
         "confused_pairs": figures.confused_pairs(counts, classes, confused_pairs),
-        "class_recall": figures.class_recall(read_json(reports / "classes.json"), axis),
+        "class_recall": figures.class_recall(read_json(reports / "classes.json"), classes, axis),
         "correct_predictions": figures.predictions(x_test, y_test, predicted, classes, right=True),
         "wrong_predictions": figures.predictions(x_test, y_test, predicted, classes, right=False),
     }
+
+
+def read_predicted(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.intp]:
+    """The most probable class of each image, from probabilities (count, classes)."""
+    probabilities = read_array(path)
+    if probabilities.shape != shape or probabilities.dtype.kind != "f":
+        found = f"{probabilities.shape} as {probabilities.dtype}"
+        raise UserError(
+            f"{path}: expected probabilities {shape} as float32; found {found}. "
+            "`dvc repro evaluate` makes it again"
+        )
+    predicted: npt.NDArray[np.intp] = probabilities.argmax(axis=1)
+    return predicted

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import seaborn as sns
 
-FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
+from stages.plots.names import FONT
 
 
 def use_style() -> None:

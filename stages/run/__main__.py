@@ -1,12 +1,17 @@
 """python -m stages.run STAGE PATH ...: the command of each stage in dvc.yaml."""
 
 import os
-import signal
 import sys
 
-from stages.run.environment import clean_environment
-from stages.run.failures import failures_in_one_line
-from stages.run.plain import is_plain
+from stages.run.search_path import search_project_last
+
+search_project_last()  # before all other imports: what they import must not lie beside dvc.yaml
+
+import signal  # noqa: E402
+
+from stages.run.environment import clean_environment  # noqa: E402
+from stages.run.failures import failures_in_one_line  # noqa: E402
+from stages.run.plain import is_plain  # noqa: E402
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from stages.shared.errors import UserError
 def failures_in_one_line(command: str, retry: str = "repeat the command") -> Iterator[None]:
     """End the process with `COMMAND: what is wrong` for errors that the user can mend.
 
-    These are UserError, what the system refuses (OSError), and a package that is not installed.
+    These are UserError, what the system refuses (OSError, MemoryError), and a package that is not
+    installed.
     """
     try:
         yield
@@ -24,5 +25,10 @@ def failures_in_one_line(command: str, retry: str = "repeat the command") -> Ite
         )
     except UserError as error:
         sys.exit(f"{command}: {error}")
+    except MemoryError:
+        sys.exit(
+            f"{command}: there is not enough memory. Close other programs or lift this shell's "
+            f"limit (`ulimit -v`), then {retry}."
+        )
     except OSError as error:
         sys.exit(f"{command}: {error}. Make room or access there, then {retry}.")

@@ -8,6 +8,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,14 +16,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from stages.run.plain import is_plain
+from stages.shared.errors import UserError
 
 # Optional packages that these libraries import if installed; no stage needs them.
 HIDDEN = {"keras": ("matplotlib", "pandas", "scipy", "sklearn"), "seaborn": ("scipy",)}
 LARGEST = {"train": "keras", "evaluate": "keras", "plots": "seaborn"}  # the slowest import
+# TensorFlow maps 2.8 GB on two cores, more on others. Where it may not, it aborts, or waits for
+# ever.
+ADDRESS_SPACE_BYTES = 4e9
 
 
 def import_stage(stage: str) -> Any:
     """The module stages.STAGE.main, after the stage's environment is set."""
+    if LARGEST.get(stage) == "keras":
+        refuse_small_address_space()
     prepare_environment(stage)
     name = f"stages.{stage}.main"
     if is_plain():
@@ -36,6 +43,15 @@ def import_stage(stage: str) -> Any:
     finally:
         gc.freeze()  # imported code stays: no collection need look through it
         gc.enable()
+
+
+def refuse_small_address_space() -> None:
+    limit, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_BYTES:
+        raise UserError(
+            f"this shell allows a process {limit / 1e9:.1f} GB of address space, expected at least "
+            f"{ADDRESS_SPACE_BYTES / 1e9:.0f}: `ulimit -v unlimited`, or another shell"
+        )
 
 
 def prepare_environment(stage: str) -> None:

@@ -5,10 +5,12 @@ none, and these classes have no properties or methods that a stage could call. T
 here; params.yaml holds every value.
 """
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stages.run.keys import as_attributes
 from stages.run.yaml_files import Section, read_yaml, validate
@@ -22,6 +24,32 @@ SEEDS = 2**32  # NumPy and Keras take seeds below this
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Layers = Annotated[list[Annotated[int, Field(ge=1, le=16_384)]], Field(min_length=1)]
+
+# Unicode's categories of what no name has: controls, half characters, ends of lines; and the
+# controls of direction, whose effect goes beyond the name.
+REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+REFUSED_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def on_one_line(name: str) -> str:
+    """Refuse a name that is blank or would alter what stands beside it; all else is data."""
+    if not name.strip():
+        raise ValueError("expected a name, found an empty or blank one")
+    wrong = [
+        f"U+{ord(letter):04X}"
+        for letter in name
+        if unicodedata.category(letter) in REFUSED_CATEGORIES
+        or unicodedata.bidirectional(letter) in REFUSED_DIRECTIONS
+    ]
+    if wrong:
+        raise ValueError(
+            "expected one line without control characters, found "
+            f"{', '.join(dict.fromkeys(wrong))}: remove it"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(on_one_line)]
 
 
 class Augmentation(Section):
@@ -103,12 +131,22 @@ class Plots(Section):
 
 
 class Params(Section):
-    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    dataset: str
     seed: Seed
     train: Train
     model: Model
     preprocess: Preprocess
     plots: Plots
+
+    @field_validator("dataset")
+    @classmethod
+    def a_folder_that_dvc_can_name(cls, dataset: str) -> str:
+        if not re.fullmatch("[A-Za-z0-9_-]+", dataset):
+            raise ValueError(
+                "expected a folder of data/ whose name has A-Z, a-z, 0-9, _ and - only, since DVC "
+                f"takes a dot or a space in it for its own; found {dataset!a}: rename it"
+            )
+        return dataset
 
     @model_validator(mode="after")
     def a_seed_for_each_member(self) -> Self:
@@ -136,9 +174,9 @@ class DataFiles(Section):
 
 
 class Dataset(Section):
-    title: str
-    classes: Annotated[list[str], Field(min_length=2, max_length=256)]
-    class_axis: str
+    title: Name
+    classes: Annotated[list[Name], Field(min_length=2, max_length=256)]
+    class_axis: Name
     files: DataFiles
     sources: list[Annotated[str, Field(pattern=r"^(https?://|npm:)[^{}]+\{name\}[^{}]*$")]]
     suspect_test_labels: list[Annotated[int, Field(ge=0)]]
@@ -148,7 +186,7 @@ class Dataset(Section):
     @field_validator("classes")
     @classmethod
     def a_name_for_each_class(cls, classes: list[str]) -> list[str]:
-        wrong = [name for name in classes if not name or classes.count(name) > 1]
+        wrong = [name for name in classes if classes.count(name) > 1]
         if wrong:
             raise ValueError(f"expected a name of its own for each class, found {wrong}")
         return classes

@@ -1,7 +1,7 @@
 """The record of what a result was made from, kept within the result.
 
 `dvc exp save` and `dvc commit` write dvc.lock as if the outputs came from the present values, and
-the run cache returns them for ever (tried with DVC 3.67). Only a record inside the outputs can
+the run cache keeps returning them (tried with DVC 3.67). Only a record inside the outputs can
 tell. It is a list in the metrics file of a stage: DVC's own tables leave lists out.
 
 A line is `KIND NAME = VALUE`, the kinds are value, data, code, library and environment.
@@ -105,5 +105,5 @@ def describe_other_inputs(path: str, stage: str, differences: list[str]) -> str:
     lines = "\n  ".join(differences)
     return (
         f"{path} was not made from the present inputs:\n  {lines}\n"
-        f"Make it anew: `dvc repro --force {stage}`, or undo the edit."
+        f"Make it again with `dvc repro --force {stage}`, or undo the edit."
     )

@@ -1,4 +1,4 @@
-"""Arrays as .npy files."""
+"""Arrays as .npy files, and the images and labels of a split."""
 
 from pathlib import Path
 from tokenize import TokenError
@@ -10,6 +10,10 @@ from numpy.lib.format import open_memmap
 
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import HOW_TO_RESTORE, UserError
+
+Bytes = npt.NDArray[np.uint8]
+
+MOST_CLASSES = 256  # that a dataset.yaml may name
 
 # What NumPy raises for a damaged header, depending on which byte is wrong.
 HEADER_ERRORS = (ValueError, TypeError, SyntaxError, TokenError, OverflowError)
@@ -28,6 +32,40 @@ def read_array(path: Path) -> npt.NDArray[Any]:
         raise UserError(
             f"{path}: expected a complete .npy array: {error}. {HOW_TO_RESTORE}"
         ) from None
+
+
+def read_part(folder: Path, split: str, class_count: int = MOST_CLASSES) -> tuple[Bytes, Bytes]:
+    """The images and labels of a split: x_SPLIT.npy and y_SPLIT.npy.
+
+    Raises UserError unless there is at least one image and a label below `class_count` for each.
+    """
+    x, y = (folder / f"{name}_{split}.npy" for name in ("x", "y"))
+    images, labels = read_array(x), read_labels(y, class_count)
+    if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape:
+        raise wrong_array(x, "images (count, height, width) as uint8, none of it 0", images)
+    if len(images) != len(labels):
+        raise wrong_array(y, f"{len(images)} labels, one an image of {x.name}", f"{len(labels)}")
+    return images, labels
+
+
+def read_labels(path: Path, class_count: int = MOST_CLASSES) -> Bytes:
+    """The labels of an .npy file. Raises UserError unless each is from 0 to class_count - 1."""
+    labels = read_array(path)
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or len(labels) == 0:
+        raise wrong_array(path, "labels (count,) as integers, at least one", labels)
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= class_count:
+        raise wrong_array(path, f"labels from 0 to {class_count - 1}", f"{low} to {high}")
+    return labels.astype(np.uint8, copy=False)
+
+
+def wrong_array(path: Path, expected: str, found: npt.NDArray[Any] | str) -> UserError:
+    """The error for an array that preprocess would not write."""
+    if not isinstance(found, str):
+        found = f"{found.shape} as {found.dtype}"
+    return UserError(
+        f"{path}: expected {expected}; found {found}. `dvc repro preprocess` makes it again"
+    )
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:

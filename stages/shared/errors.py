@@ -5,4 +5,4 @@ class UserError(Exception):
     """A mistake that the user can mend: shown as its message alone, without a traceback."""
 
 
-HOW_TO_RESTORE = "`dvc repro` makes it anew, `dvc checkout` or `dvc pull` brings it back"
+HOW_TO_RESTORE = "`dvc checkout` or `dvc pull` restores it, `dvc repro` makes it again"

@@ -1,8 +1,8 @@
 """The networks. Each is a function of its block in params.yaml and shows its layers.
 
 A network takes uint8 images (batch, height, width) and gives probabilities (batch, classes):
-scaling and flattening are its first layers, so that what is saved can be used as it is. Layers
-have names of their own: Keras' automatic ones depend on what else the process has built.
+scaling and flattening are its first layers, so that the saved model needs no preprocessing.
+Layers are named here: Keras' automatic names depend on what else the process has built.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp, "cnn":
 
 
 def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
-    """One network that gives the mean of the networks' probabilities; a single one as it is."""
+    """One network that gives the mean of the probabilities; one alone is returned unchanged."""
     if len(networks) == 1:
         return networks[0]
     images = keras.Input(networks[0].input.shape[1:], dtype="uint8", name="images")

@@ -1,4 +1,4 @@
-"""The training input: batches of images and one-hot labels, in an order of its own each epoch."""
+"""The training input: batches of images and one-hot labels, reshuffled each epoch."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Batches:
         rows = self.order[number * self.batch_size :][: self.batch_size]
         images, labels = (self.rows_of(kind, rows) for kind in (0, 1))
         if self.augmentation and self.seed is not None:
-            key = [self.seed, (self.epoch + 1) << 32 | int(number)]  # none of the orders' keys
+            key = [self.seed, (self.epoch + 1) << 32 | int(number)]  # never the key of an order
             random = np.random.Generator(np.random.Philox(key=key))
             chance = draw_transformations(random, len(rows), self.shape, self.augmentation)
             images = transform_images(images, *chance).numpy()

@@ -1,4 +1,4 @@
-"""Training that goes on where it was interrupted, and ends with the same bytes.
+"""Training that resumes where it was interrupted, and ends with the same bytes.
 
 A checkpoint holds every variable of the model and of its optimizer (weights, moments, moving
 averages, the step that the learning-rate schedule counts, the state of each random generator)
@@ -35,7 +35,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.written = time.monotonic()
 
     def restore(self, model: keras.Model) -> int:
-        """Put the newest whole checkpoint into the compiled model. Returns the epochs done."""
+        """Load the newest complete checkpoint into the compiled model. Returns the epochs done."""
         model.optimizer.build(model.trainable_variables)
         for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
             try:

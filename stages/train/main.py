@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.shared.arrays import read_array
+import numpy as np
+
+from stages.shared.arrays import read_part, wrong_array
 from stages.train.architectures import average_networks, network_maker
 from stages.train.fitting import fit_members
 from stages.train.history import describe_overfitting, mean_history, write_history
+from stages.train.memory import refuse_too_large
 from stages.train.precision import warn_of_slow_arithmetic
 from stages.train.saving import save_model
 from stages.train.scoring import write_scores
@@ -31,9 +34,10 @@ def main(
     plain: bool,
 ) -> None:
     use_threads(train.threads)
-    training, validation = (read_part(processed, split) for split in ("train", "validation"))
+    training, validation = read_parts(processed)
     held_out = None if train.refit else validation
     make_network = network_maker(model, training, validation)
+    refuse_too_large(make_network, model.name, train.members)
     warn_of_slow_arithmetic(train.precision)
     write_summary(make_network(), train.members, models / "layers.txt")
     parts = [training] if held_out else [training, validation]
@@ -46,5 +50,15 @@ def main(
     save_model(result, models / "model.keras")
 
 
-def read_part(processed: Path, split: str) -> Part:
-    return read_array(processed / f"x_{split}.npy"), read_array(processed / f"y_{split}.npy")
+def read_parts(processed: Path) -> tuple[Part, Part]:
+    """The training and the validation part. Raises UserError unless they fit each other."""
+    training, validation = (read_part(processed, split) for split in ("train", "validation"))
+    if training[0].shape[1:] != validation[0].shape[1:]:
+        expected = f"images {training[0].shape[1:]} like those of x_train.npy"
+        raise wrong_array(processed / "x_validation.npy", expected, validation[0])
+    classes = 1 + int(max(training[1].max(), validation[1].max()))
+    absent = np.setdiff1d(np.arange(classes), training[1])
+    if len(absent):
+        expected = f"labels of every class from 0 to {classes - 1}"
+        raise wrong_array(processed / "y_train.npy", expected, f"none of {absent.tolist()}")
+    return training, validation

@@ -23,7 +23,7 @@ class StopAtNaN(keras.callbacks.Callback):
 class StepBar(keras.callbacks.Callback):
     """A live bar of the weight updates of an epoch, for terminals; it goes when the epoch ends.
 
-    Keras' own counts whole calls, each of several updates, and so runs to 400 of 375.
+    Keras' own bar counts calls of several updates each, so it runs to 400 of 375.
     """
 
     def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def use_threads(count: int) -> None:
-    """Compute with so many threads, whatever the machine has. Before TensorFlow's first operation.
+    """Compute with this many threads, on any machine. Call it before TensorFlow's first operation.
 
     Convolutions split their sums by the number of threads: 1, 2 and 4 give three networks, and
     one count gives the same network on one core and on two (tried with TensorFlow 2.21).

@@ -1,13 +1,11 @@
 """The commands that the README shows, as a user types them."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from conftest import ROOT, Project
+from conftest import Project
 
 CHARTS = ("history.csv", "confusion.json", "classes.json", "reliability.json")
 STAGES = ("fetch", "preprocess", "train", "evaluate", "plots")
@@ -107,33 +105,6 @@ def test_a_clone_without_cache_compares_metrics_and_charts(
 def test_commands_work_from_a_subfolder(project: Project) -> None:
     assert "up to date" in project.dvc("--cd", "..", "repro", cwd="stages")
     assert "accuracy" in project.dvc("metrics", "show", cwd="stages")
-
-
-@pytest.mark.parametrize(
-    ("command", "script", "message"),
-    [
-        ("git", None, "git is not installed"),
-        ("python3", None, "python3 is not installed"),
-        ("python3", "echo 3.9", "is Python 3.9, expected 3.11 to 3.13"),
-        (
-            "python3",
-            '[ "$2" = "import ensurepip, venv" ] && exit 1; echo 3.11',
-            "lacks the module venv",
-        ),
-    ],
-)
-def test_set_up_says_in_one_line_what_is_missing(
-    tmp_path: Path, command: str, script: str | None, message: str
-) -> None:
-    for name in ("git", "python3", "sh"):
-        (tmp_path / name).symlink_to(shutil.which(name) or name)
-    (tmp_path / command).unlink()
-    if script:
-        (tmp_path / command).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        (tmp_path / command).chmod(0o755)
-    output = Project(ROOT, {"PATH": str(tmp_path)}).run("sh", "tools/make_venv.sh", code=1)
-    assert message in output
-    assert len(output.splitlines()) == 1
 
 
 def test_a_queued_experiment_runs_and_becomes_a_branch(project: Project) -> None:

@@ -58,7 +58,6 @@ MADE_LATER = {
     "report/report.md": "python -m tools.report",
     "sweeps/made_from.json": "python -m sweeps",
     "data/x": "an example of a name that is wrong",
-    "reports/val": "the beginning of a name, in a regular expression",
 }
 each_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))

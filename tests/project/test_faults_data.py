@@ -125,6 +125,49 @@ def test_an_array(project: Project, finished_project: Project, content: bytes, s
     assert_nothing_lost(project, finished_project)
 
 
+@pytest.mark.parametrize(
+    ("path", "array", "stage"),
+    [
+        pytest.param(
+            "data/processed/x_train.npy", IMAGES[:0], "train",
+            marks=fault(
+                done="`x_train.npy` with 0 rows",
+                seen="as uint8, none of it 0; found (0, 12, 10) as uint8",
+            ),
+        ),
+        pytest.param(
+            "data/processed/x_validation.npy", IMAGES[:12, 1:], "train",
+            marks=fault(
+                done="`x_validation.npy` of another size",
+                seen="expected images (12, 10) like those of x_train.npy; found (12, 11, 10)",
+            ),
+        ),
+        pytest.param(
+            "data/processed/y_test.npy", np.full(30, 99), "evaluate",
+            marks=fault(
+                done="`y_test.npy` with the label 99",
+                seen="expected labels from 0 to 2; found 99 to 99",
+            ),
+        ),
+        pytest.param(
+            "data/processed/y_validation.npy", LABELS[:12] - 1.0, "plots",
+            marks=fault(
+                done="`y_validation.npy` as floats",
+                seen="expected labels (count,) as integers, at least one; found (12,) as float64",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_an_array_of_another_kind(
+    project: Project, finished_project: Project, path: str, array: np.ndarray, stage: str, seen: str
+) -> None:
+    np.save(project.folder / path, array)
+    output = project.dvc("repro", "--force", "--single-item", stage, code=255)
+    assert seen in output
+    assert "`dvc repro preprocess`" in output
+    assert_nothing_lost(project, finished_project)
+
+
 def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -106,7 +106,7 @@ def test_a_read_only_workspace(project: Project, finished_project: Project, seen
 
 
 def verify(project: Project, code: int = 1) -> str:
-    return project.run("python", "-m", "tools.verify", code=code)
+    return project.call("tools.verify", code=code)
 
 
 def healing(output: str, first: str) -> str:
@@ -126,14 +126,26 @@ def test_an_empty_rwlock(project: Project, finished_project: Project, seen: str)
 
 
 @own(
-    done="`dvc.lock` cut in the middle, then `dvc repro`",
+    done="`dvc.lock` cut between two stages, then `dvc repro`",
     seen="Stage 'train' is cached - skipping run, checking out outputs",
 )
 def test_a_truncated_lock(project: Project, finished_project: Project, seen: str) -> None:
-    path = project.folder / "dvc.lock"
-    path.write_bytes(path.read_bytes()[:400])
+    start, _, _ = project.read("dvc.lock").partition("  preprocess:\n")
+    (project.folder / "dvc.lock").write_text(start, encoding="utf-8")
     assert "dvc.lock" in verify(project)
     assert seen in project.dvc("repro")
+    assert_nothing_lost(project, finished_project)
+
+
+@own(
+    done="`dvc.lock` cut within a value, then `dvc repro`",
+    seen="'./dvc.lock' validation failed",
+)
+def test_a_lock_cut_within_a_value(project: Project, finished_project: Project, seen: str) -> None:
+    start, key, _ = project.read("dvc.lock").partition("md5: ")
+    (project.folder / "dvc.lock").write_text(f"{start}{key}1", encoding="utf-8")
+    assert seen in project.dvc("repro", code=255)
+    project.run("sh", "-c", healing(verify(project), "git checkout"))
     assert_nothing_lost(project, finished_project)
 
 

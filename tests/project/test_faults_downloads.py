@@ -13,6 +13,7 @@ from mirrors import (
     BOMB,
     CONTENT,
     CONTENTS,
+    ENDLESS,
     FILE,
     FLIPPED,
     LONG,
@@ -28,10 +29,14 @@ from mirrors import (
     npm,
     refusal,
     server,
+    slow_content,
+    slow_headers,
     stalled,
     tar,
+    wait_first,
 )
 
+from stages.fetch import download
 from stages.fetch.download import download_path
 
 __all__ = ["cache", "no_settings_of_this_machine", "npm", "server"]  # fixtures
@@ -88,6 +93,34 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
             marks=fault(done="Always 503", seen="the server answered 503"),
         ),
         pytest.param(
+            [wait_first(429, "1")], 0,
+            marks=fault(
+                done="429 with `Retry-After: 1`, then the file",
+                seen="tiny-test_images: the server answered 429 and asks to wait 1 s",
+            ),
+        ),
+        pytest.param(
+            [wait_first(503, "3600")], 255,
+            marks=fault(
+                done="503 with `Retry-After: 3600`",
+                seen="the server answered 503 and asks to wait 3,600 s",
+            ),
+        ),
+        pytest.param(
+            [ENDLESS["empty gzip members"]], 255,
+            marks=fault(
+                done="Empty gzip members without end",
+                seen="expected at most 69,188 bytes, gzipped; found more",
+            ),
+        ),
+        pytest.param(
+            [ENDLESS["a gzip header's name"]], 255,
+            marks=fault(
+                done="A gzip header whose name never ends",
+                seen="expected at most 69,188 bytes, gzipped; found more",
+            ),
+        ),
+        pytest.param(
             ["http://example.invalid/x"], 255,
             marks=fault(
                 done="A redirect to plain http", seen="refused plain http, expected https"
@@ -100,7 +133,8 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
             ),
         ),
     ],
-    ids=["cut", "flipped", "html", "busy", "always busy", "plain http", "bomb"],
+    ids=["cut", "flipped", "html", "busy", "always busy", "wait", "wait long", "members",
+         "name", "plain http", "bomb"],
 )  # fmt: skip
 def test_a_download(
     project: Project, finished_project: Project, tmp_path: Path, server: Server,
@@ -120,6 +154,50 @@ def test_a_download_that_stalls(server: Server, cache: Path, seen: str) -> None:
     """With less patience than the 30 s of the stage."""
     assert seen in refusal(cache, server.offer(stalled, stalled, stalled), silence=SHORT)
     assert get(cache, server.offer(CONTENT), silence=LONG) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            slow_content,
+            marks=fault(done="The server sends a byte every two seconds", seen="gave up after"),
+        ),
+        pytest.param(
+            slow_headers,
+            marks=fault(done="The same within its headers", seen="bytes a second"),
+        ),
+    ],
+)
+def test_a_slow_download(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, seen: str
+) -> None:
+    """With less patience than the minute of the stage."""
+    monkeypatch.setattr(download, "START_SECONDS", SHORT)
+    assert seen in refusal(cache, server.offer(answer))
+
+
+@fault(
+    done="`DATASET_FOLDER` names a folder that is not there, files in the cache",
+    seen="DATASET_FOLDER: expected a folder, found none at /nowhere",
+)
+def test_a_wrong_folder(project: Project, finished_project: Project, seen: str) -> None:
+    right = project.environment["DATASET_FOLDER"]
+    project.environment = project.environment | {"DATASET_FOLDER": "/nowhere"}
+    assert seen in project.dvc("repro", "--force", "fetch", code=255)
+    project.environment["DATASET_FOLDER"] = right
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(done="A HOME that cannot be written", seen="XDG_CACHE_HOME=/that/folder dvc repro")
+def test_a_home_that_cannot_be_written(
+    project: Project, finished_project: Project, seen: str
+) -> None:
+    before = project.environment
+    project.environment = before | {"XDG_CACHE_HOME": "/proc/nowhere"}
+    assert seen in project.dvc("repro", "--force", "fetch", code=255)
+    project.environment = before
+    assert_nothing_lost(project, finished_project)
 
 
 @fault(done="No network", seen="Go online and run again, or put the files, gzipped or plain, into")

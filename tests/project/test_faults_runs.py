@@ -257,3 +257,49 @@ def test_a_training_that_diverges(project: Project, finished_project: Project, s
     project.edit(values)
     assert seen in project.dvc("repro", code=255)
     assert_nothing_lost(project, finished_project)
+
+
+# The machine and what lies around
+
+
+@fault(
+    done="`units: [16384, ...]`, a hundred times",
+    seen="train: model.mlp.units: training 1 x 26,",
+)
+def test_a_network_larger_than_the_memory(
+    project: Project, finished_project: Project, seen: str
+) -> None:
+    project.edit({"model.mlp.units": [16_384] * 100, "model.mlp.dropout": [0.0] * 100})
+    output = project.dvc("repro", "train", code=255)
+    assert seen in output
+    assert "GB of memory, and " in output
+    assert "Traceback" not in output
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(
+    done="`ulimit -v 2000000`, then `dvc repro --force train`",
+    seen="train: this shell allows a process 2.0 GB of address space, expected at least 4",
+)
+def test_a_limit_of_the_shell(project: Project, finished_project: Project, seen: str) -> None:
+    command = "ulimit -v 2000000; dvc repro --force --single-item train"
+    assert seen in project.run("sh", "-c", command, code=255)
+    assert_nothing_lost(project, finished_project)
+
+
+@fault(
+    done="A `random.py` or `numpy.py` beside dvc.yaml",
+    seen="Running stage 'preprocess'",
+)
+def test_a_module_that_shadows_another(
+    project: Project, finished_project: Project, seen: str
+) -> None:
+    modules = [project.folder / f"{name}.py" for name in ("random", "numpy", "signal", "json")]
+    for module in modules:
+        module.write_text("raise SystemExit('shadow')\n", encoding="utf-8")
+    variables = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error"}
+    project.environment = project.environment | variables
+    assert seen in project.dvc("repro", "--force", "--single-item", "preprocess")
+    for module in modules:
+        module.unlink()
+    assert_nothing_lost(project, finished_project)

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project
+import yaml
+from conftest import FINISHED_CNN, ROOT, Project
 
 HOSTILE = {
     "KERAS_MAX_EPOCHS": "1",
@@ -45,18 +46,22 @@ def make_hostile(project: Project, home: Path) -> None:
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 def test_a_hostile_home_and_environment_change_no_byte(
-    fresh_project: Project, finished_project: Project, tmp_path: Path, network: str
+    fresh_project: Project, request: pytest.FixtureRequest, tmp_path: Path, network: str
 ) -> None:
+    """Of the other network without the figures: it does not reach them."""
+    values, fixture, target = {
+        "mlp": ({}, "finished_project", "plots"),
+        "cnn": (FINISHED_CNN, "finished_cnn", "evaluate"),
+    }[network]
+    peaceful: Project = request.getfixturevalue(fixture)
     project = fresh_project.copy(tmp_path / "hostile")
-    peaceful = finished_project
-    if network != "mlp":
-        peaceful = finished_project.copy(tmp_path / "peaceful")
-        for one in (project, peaceful):
-            one.edit({"model.name": network, "train.epochs": 2})
-        peaceful.dvc("repro")
+    project.edit(values)
     make_hostile(project, tmp_path / "home")
-    project.dvc("repro")
-    assert project.read("dvc.lock") == peaceful.read("dvc.lock")
+    project.dvc("repro", target)
+    locked = yaml.safe_load(project.read("dvc.lock"))["stages"]
+    expected = yaml.safe_load(peaceful.read("dvc.lock"))["stages"]
+    assert locked == {stage: expected[stage] for stage in locked}
+    assert target in locked
 
 
 @pytest.mark.parametrize(
@@ -101,35 +106,38 @@ from stages.run.params import read_sections
 from stages.train.architectures import network_maker
 from stages.train.fitting import fit_network
 from stages.train.threads import use_threads
-network, threads, scratch = sys.argv[1:]
-sections = read_sections()
+threads, scratch = sys.argv[1:]
+model, train = (read_sections()[name] for name in ("model", "train"))
 use_threads(int(threads))
-sections["model"].name = network
-sections["train"].epochs = 1
+train.epochs = 1
 random = np.random.default_rng(0)
 part = random.integers(0, 256, (1024, 28, 28), np.uint8), np.arange(1024, dtype=np.uint8) % 10
-trained, _ = fit_network(
-    network_maker(sections["model"], part, part), [part], None, 0, sections["train"], Path(scratch)
-)
-print(hashlib.md5(b"".join(w.tobytes() for w in trained.get_weights())).hexdigest())
+for network in ("mlp", "cnn"):
+    model.name = network
+    maker = network_maker(model, part, part)
+    trained, _ = fit_network(maker, [part], None, 0, train, Path(scratch) / network)
+    md5 = hashlib.md5(b"".join(w.tobytes() for w in trained.get_weights())).hexdigest()
+    print("trained", network, md5)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux pins a process")
-@pytest.mark.parametrize("network", ["mlp", "cnn"])
-def test_the_number_of_threads_decides_and_not_that_of_cores(tmp_path: Path, network: str) -> None:
-    def train(threads: int, cores: set[int]) -> str:
+def test_the_number_of_threads_decides_and_not_that_of_cores(tmp_path: Path) -> None:
+    def train(threads: int, cores: set[int]) -> dict[str, str]:
+        """The hash of the weights of each network."""
         scratch = tmp_path / f"{threads} {len(cores)}"
         done = subprocess.run(
-            [sys.executable, "-c", TRAIN, network, str(threads), str(scratch)],
+            [sys.executable, "-c", TRAIN, str(threads), str(scratch)],
             cwd=ROOT, capture_output=True, text=True, check=True,
             preexec_fn=lambda: os.sched_setaffinity(0, cores),  # no threads here
         )  # fmt: skip
-        return done.stdout.split()[-1]
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return {words[1]: words[2] for words in lines if words and words[0] == "trained"}
 
     every = os.sched_getaffinity(0)
     one = {min(every)}
     two = set(sorted(every)[:2])
-    assert train(2, one) == train(2, two)
-    if network == "cnn":  # so that the test could tell
-        assert train(1, two) != train(2, two)
+    of_two = train(2, two)
+    assert of_two.keys() == {"mlp", "cnn"}
+    assert train(2, one) == of_two
+    assert train(1, two)["cnn"] != of_two["cnn"]  # so the test could tell

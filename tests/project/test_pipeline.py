@@ -45,6 +45,7 @@ VALUES: dict[str, tuple[object, set[str]]] = {
     "train.schedule": ("cosine", {"train"}),
     "train.warmup": (0.5, {"train"}),
     "train.label_smoothing": (0.1, {"train"}),
+    "train.threads": (1, {"train"}),
     "train.precision": ("mixed_bfloat16", {"train"}),
     "train.members": (2, {"train"}),
     "train.refit": (True, {"train"}),
@@ -73,7 +74,7 @@ DATASET_KEYS: dict[str, set[str]] = {
     "class_axis": {"plots"},
     "files": {"fetch"},
     "sources": set(),
-    "suspect_test_labels": {"evaluate"},
+    "suspect_test_labels": {"preprocess", "evaluate"},
     "licence": set(),
     "citation": set(),
 }

@@ -52,7 +52,7 @@ def test_other_data_is_found_out(project: Project) -> None:
     project.edit({"preprocess.split": "stratified"})
     project.dvc("repro", "preprocess")
     project.dvc("commit", "--force", "train", "evaluate")
-    verified = project.run("python", "-m", "tools.verify", code=1)
+    verified = project.call("tools.verify", code=1)
     assert "data/processed/x_train.npy: " in verified
 
 
@@ -61,7 +61,7 @@ def test_forcing_the_stage_heals_the_run_cache(project: Project) -> None:
     project.dvc("commit", "--force")
     project.dvc("repro", "--force", "train")
     project.dvc("repro")
-    project.run("python", "-m", "tools.verify")
+    project.call("tools.verify")
     healed = (project.folder / "reports/history.csv").read_text(encoding="utf-8")
     assert len(healed.splitlines()) == 4
     project.git("checkout", "--quiet", "--", ".")
@@ -76,10 +76,10 @@ def test_other_code_alone_is_said_and_no_fault(project: Project) -> None:
     with (project.folder / "stages/train/history.py").open("a", encoding="utf-8") as file:
         file.write("# a comment\n")
     project.dvc("commit", "--force", "train")
-    verified = project.run("python", "-m", "tools.verify")
+    verified = project.call("tools.verify")
     assert "note: reports/validation.json: stages/train: " in verified
     assert "when it was made" in verified
-    project.run("python", "-m", "tools.compare")
+    project.call("tools.compare")
 
 
 def test_the_record_is_no_column_of_dvc(project: Project) -> None:
@@ -96,8 +96,8 @@ def test_results_of_before_there_were_records_are_taken_as_they_are(project: Pro
         del metrics["made_from"]
         path.write_text(json.dumps(metrics), encoding="utf-8")
     project.dvc("commit", "--force")
-    project.run("python", "-m", "tools.verify")
-    project.run("python", "-m", "tools.compare", "workspace", "workspace")
+    project.call("tools.verify")
+    project.call("tools.compare", "workspace", "workspace")
 
 
 def test_a_setting_of_the_environment_enters_the_record(

@@ -27,7 +27,7 @@ def test_a_version_is_fetched_from_another_folder(
     project.run("gto", "register", "classifier", "--version", "v1.0.0")
     project.run("gto", "assign", "classifier", "--version", "v1.0.0", "--stage", "production")
     project.commit("Another training")
-    project.run("python", "-m", "tools.report", "--card")
+    project.call("tools.report", "--card")
     card = project.read("report/model_card.md")
     project.run("gto", "register", "classifier", "--version", "v1.1.0", "--message", card)
     project.dvc("push", "--all-commits")

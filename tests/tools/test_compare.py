@@ -11,16 +11,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
 from conftest import CLASSES, FINISHED_EDIT, Project
+from matplotlib.text import Text
 
 from stages.evaluate import calibration, class_scores
+from stages.plots.names import draw_as_written
 from stages.shared import scores
 from stages.shared.errors import UserError
 from tools.compare.__main__ import parse_arguments
-from tools.compare.figure import order_changes
+from tools.compare.figure import draw_changes, order_changes
 from tools.compare.groups import compare_groups
 from tools.compare.metrics import METRICS
 from tools.compare.page import Page, as_json, as_markdown, print_page, shorten_values
@@ -237,6 +240,42 @@ def test_markdown_has_whole_tables() -> None:
     assert len(tables) == 3
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+HOSTILE = ["[red]a|b[/red]", "<unk> # *x*", "`$5` \\"]
+
+
+def test_names_are_text_in_markdown() -> None:
+    page = as_markdown(pair(GOOD, BAD, **{"dataset.yaml:classes": HOSTILE, "seed": 1}))
+    assert HOSTILE != CLASSES  # so the table of what differs shows them
+    for escaped in (r"\[red]a\|b\[/red]", r"&lt;unk&gt; \# \*x\*"):
+        assert escaped in page
+    tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
+    for table in tables:
+        cells = [re.split(r"(?<!\\)\|", line) for line in table.splitlines()]
+        assert len({len(line) for line in cells}) == 1
+
+
+def test_names_are_text_in_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    runs = [revision(name, **{"dataset.yaml:classes": HOSTILE}) for name in ("a", "b")]
+    print_page(compare_pair(Predictions(runs, [GOOD, BAD], LABELS), "validation"))
+    output = capsys.readouterr().out
+    for name in HOSTILE:
+        assert re.search(rf"^{re.escape(name)} +1,000 ", output, re.MULTILINE)
+
+
+def test_names_are_text_in_the_figure() -> None:
+    names = ["$x_2^$", "$5", "a name that is much longer than an image is wide"]
+    runs = [revision(name, **{"dataset.yaml:classes": names}) for name in ("$_", "b" * 200)]
+    images = np.zeros((len(LABELS), 4, 4), np.uint8)
+    with mpl.rc_context():
+        draw_as_written(names)
+        figure = draw_changes(Predictions(runs, [GOOD, BAD], LABELS), images, "validation")
+        figure.savefig(io.BytesIO(), dpi=20)
+        assert not any(text.get_parse_math() for text in figure.findobj(Text))
 
 
 # --- The command, in a project with real runs ----------------------------------------------------

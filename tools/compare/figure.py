@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from stages.plots.names import shorten_names
 from stages.shared.atomic_write import atomic_write
 from tools.compare.paired import fixed_and_broken
 from tools.shared.predictions import Predictions, read_images
@@ -17,6 +18,7 @@ Indices = npt.NDArray[np.intp]
 
 IMAGES_PER_ROW = 8  # images side by side
 MOST_IMAGES = 16  # of each kind
+NAME, REVISION = 12, 60  # letters of a class's and of a revision's name
 RIGHT_COLOUR, WRONG_COLOUR = "#1a7f37", "#cf222e"
 DOTS_PER_INCH = 150
 
@@ -43,7 +45,8 @@ def draw_changes(predictions: Predictions, images: Images, split: str) -> Figure
     air = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)  # inches at the edges
     figure = Figure((12, 0.5 + sum(heights)), layout=air)
     places = figure.add_gridspec(2, 1, height_ratios=heights)
-    figure.suptitle(f"A = {a.title},  B = {b.title}", fontsize=13)
+    a_title, b_title = shorten_names([a.title, b.title], REVISION)
+    figure.suptitle(f"A = {a_title},  B = {b_title}", fontsize=13)
     for number, (count, (kind, indices)) in enumerate(zip(rows, kinds, strict=True)):
         part = figure.add_subfigure(places[number])
         most = f", the {MOST_IMAGES} that changed most" if len(indices) > MOST_IMAGES else ""
@@ -69,7 +72,7 @@ def draw_grid(
 ) -> None:
     """Each image under its true class; below it what A and B take it for, and how surely."""
     revisions, probabilities, labels = predictions
-    names = revisions[0].classes
+    names = shorten_names(revisions[0].classes, NAME)
     for place, axes in enumerate(part.subplots(rows, IMAGES_PER_ROW, squeeze=False).flat):
         axes.axis("off")
         if place >= len(chosen):

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
+from urllib.parse import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from tools.compare.statistics import BETTER, SAME, WORSE
+from tools.shared.markdown import escape, format_table
 from tools.shared.revisions import Revision, differing_keys
 
 Row = dict[str, Any]
@@ -75,16 +77,14 @@ def print_page(page: Page) -> None:
 
 
 def as_markdown(page: Page) -> str:
-    first, *others = page.answer
-    lines = [f"### {page.title}", "", f"**{first}**", *others, ""]
+    first, *others = map(escape, page.answer)
+    lines = [f"### {escape(page.title)}", "", f"**{first}**", *others, ""]
     for table in page.tables:
         marks = [":--" if name in WORDS else "--:" for name in table.header]
-        rows = [table.header, marks, *table.rows]
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-        lines += [f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in cells), ""]
-    lines += [f"- {note}" for note in page.notes]
+        lines += [f"**{table.title}**", "", format_table(table.header, marks, table.rows), ""]
+    lines += [f"- {escape(note)}" for note in page.notes]
     if page.figure:
-        lines += ["", f"![Images fixed and broken]({page.figure})"]
+        lines += ["", f"![Images fixed and broken]({quote(page.figure)})"]
     return "\n".join(lines)
 
 
@@ -179,4 +179,4 @@ def shorten_values(*values: object) -> list[str]:
 def format_value(value: object) -> str:
     if value is None:
         return "absent"
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

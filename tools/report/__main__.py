@@ -5,9 +5,9 @@ the verdict of tools.compare, the figures. With --card, model_card.md about the 
 """
 
 import argparse
+import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from stages.run.failures import failures_in_one_line
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
 from tools.compare.drawing import draw_to
-from tools.compare.page import as_markdown
+from tools.compare.page import as_markdown, format_value
 from tools.compare.pair import compare_pair
 from tools.report.model_card import write_card
 from tools.shared.command_line import make_parser
+from tools.shared.dvc import run_dvc
+from tools.shared.git import git_output
+from tools.shared.markdown import escape, format_table
 from tools.shared.outputs import damaged_files, read_outputs
 from tools.shared.paths import FIGURES, LAYERS, REPORTS
 from tools.shared.predictions import is_held_out, read_predictions
@@ -52,10 +55,12 @@ def write_review(revision: str, folder: Path) -> str:
     split = "validation" if is_held_out(sides) else "test"
     predictions = read_predictions(sides, split)
     page = compare_pair(predictions, split)
+    # A partial clone gets now what differs: DVC would wait for it without end.
+    git_output("diff", "--shortstat", revision)
     draw_to(folder / "changes.png", predictions, split)
     page.figure = "changes.png"
     parts = [
-        f"# The workspace against {shorten_commits(revision)}",
+        f"# The workspace against {escape(shorten_commits(revision))}",
         *([REFITTED] if split == "test" else []),
         as_markdown(page),
         "## Parameters",
@@ -69,22 +74,26 @@ def write_review(revision: str, folder: Path) -> str:
 
 
 def dvc_diff(what: str, revision: str) -> str:
-    """DVC's table of the params or metrics that differ; of none it prints the heading alone."""
-    heading, marks, *rows = run_dvc(what, "diff", "--md", revision).splitlines()
-    return shorten_commits("\n".join([heading, marks, *rows])) if rows else "None differs."
+    """A table of the params or metrics that differ, as DVC compares them."""
+    files = json.loads(run_dvc(what, "diff", "--json", revision))
+    columns = ["old", "new", *(["diff"] if what == "metrics" else [])]
+    rows = [
+        [path, key, *(format_change(change.get(column)) for column in columns)]
+        for path, changes in files.items()
+        for key, change in changes.items()
+    ]
+    header = ["file", "key", shorten_commits(revision), "workspace", "change"][: 2 + len(columns)]
+    marks = [":--", ":--", *("--:" for _ in columns)]
+    return format_table(header, marks, rows) if rows else "None differs."
+
+
+def format_change(value: object) -> str:
+    return format_value(round(value, 6) if isinstance(value, float) else value)
 
 
 def shorten_commits(text: str) -> str:
     """The text with hashes of commits as people write them."""
     return re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", text)
-
-
-def run_dvc(*arguments: str) -> str:
-    """What a dvc command prints. Raises UserError with its complaint if it fails."""
-    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"dvc {' '.join(arguments)} failed: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def list_figures() -> str:

@@ -1,11 +1,13 @@
 """The model card: what someone who is handed the model has to know, from the workspace's files."""
 
+from itertools import product
 from typing import Any
 
 from stages.plots.reports import read_json
 from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
+from tools.shared.markdown import escape, format_code
 from tools.shared.paths import CONFUSION, LAYERS, METRIC_FILES, MODEL, PROCESSED
 
 MOST_PAIRS = 5  # of confused classes
@@ -18,7 +20,7 @@ def write_card(made: dict[str, str]) -> str:
     test, validation = read_json(METRIC_FILES["test"]), read_json(METRIC_FILES["validation"])
     layers = LAYERS.read_text(encoding="utf-8").strip()
     parts = [
-        f"# Model card: {sections['model'].name} for {dataset.title}",
+        f"# Model card: {sections['model'].name} for {escape(dataset.title)}",
         (
             f"`{MODEL}`, MD5 `{made[str(MODEL)]}`. It takes grey images as uint8 (count, height, "
             "width) and gives a probability for each class; plain Keras opens it: "
@@ -27,12 +29,12 @@ def write_card(made: dict[str, str]) -> str:
         "## Results",
         format_results(test, validation),
         "## Most confused",
-        format_confused(read_json(CONFUSION)),
+        format_confused(read_json(CONFUSION), dataset.classes),
         "![Confusion matrix](confusion_matrix.png)",
         "## Data",
         format_data(dataset, made),
         "## Network and values",
-        f"```\n{layers}\n```",
+        format_code(layers),
         format_values(),
         "## Known limits",
         format_limits(dataset, test),
@@ -69,12 +71,17 @@ def describe_validation(validation: dict[str, Any]) -> str:
     )
 
 
-def format_confused(rows: list[dict[str, Any]]) -> str:
+def format_confused(rows: list[dict[str, Any]], classes: list[str]) -> str:
     """The pairs of classes confused most often on the test images."""
-    wrong = [row for row in rows if row["actual"] != row["predicted"] and row["count"]]
-    most = sorted(wrong, key=lambda row: -row["count"])[:MOST_PAIRS]
-    pairs = [f"- {row['actual']} as {row['predicted']}: {row['count']} times" for row in most]
-    return "\n".join(pairs) or "Every test image was rightly classified."
+    counts = [row["count"] for row in rows]
+    pairs = zip(product(classes, repeat=2), counts, strict=True)  # the file's names are the page's
+    wrong = [(pair, count) for pair, count in pairs if pair[0] != pair[1] and count]
+    most = sorted(wrong, key=lambda item: -item[1])[:MOST_PAIRS]
+    lines = [
+        f"- {escape(f'{actual} as {predicted}')}: {count} times"
+        for (actual, predicted), count in most
+    ]
+    return "\n".join(lines) or "Every test image was rightly classified."
 
 
 def format_data(dataset: Dataset, made: dict[str, str]) -> str:
@@ -85,7 +92,7 @@ def format_data(dataset: Dataset, made: dict[str, str]) -> str:
     arrays = [f"`{path}` {md5}" for path, md5 in made.items() if path.startswith(f"{PROCESSED}/")]
     return "\n".join(
         [
-            f"{dataset.title}. Licence: {dataset.licence}. {dataset.citation}",
+            escape(f"{dataset.title}. Licence: {dataset.licence}. {dataset.citation}"),
             "",
             "| file | bytes | SHA-256 |",
             "|:--|--:|:--|",
@@ -107,12 +114,12 @@ def format_values() -> str:
 
 
 def format_limits(dataset: Dataset, test: dict[str, Any]) -> str:
-    classes = ", ".join(dataset.classes)
+    title, classes = escape(dataset.title), escape(", ".join(dataset.classes))
     off = f"{test['calibration_error']:.1%}"
     return f"""\
 - It gives one of its {len(dataset.classes)} classes ({classes}) to any image, even to one that
   shows something else.
-- Images have to look like those of {dataset.title}: same size, centring and contrast. It was not
+- Images have to look like those of {title}: same size, centring and contrast. It was not
   tried on others.
 - {len(dataset.suspect_test_labels)} test labels are suspected to be wrong.
 - Its probabilities are off by {off} on average (calibration error): look at that before you choose

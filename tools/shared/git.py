@@ -3,13 +3,21 @@
 Git is asked directly: importing DVC takes longer than all of this.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
 from stages.shared.errors import UserError
+from tools.shared.paths import LOCK
 
 WORKSPACE = "workspace"
 EXPERIMENTS = "refs/exps/[0-9a-f][0-9a-f]/*"  # two digits of the baseline, then its others
+ABSENT = ("does not exist in", "exists on disk, but not in")  # what Git says of an absent file
+WHOLE_HISTORY = "`git remote set-branches origin '*' && git fetch --unshallow` brings all of it"
+AFTER_MERGE = (
+    "Git is in a merge: resolve conflicts in params.yaml and code first, then `git checkout --ours "
+    "dvc.lock reports && dvc repro && git add -A`"
+)
 
 
 def resolve_revision(name: str) -> str | None:
@@ -34,7 +42,7 @@ def resolve_revision(name: str) -> str | None:
     known = ", ".join(dict.fromkeys(names)) or "none"
     raise UserError(
         f"{name}: expected a Git revision, a DVC experiment that has run, or {WORKSPACE}; found "
-        f"none of that name. The experiments here: {known}."
+        f"none of that name. The experiments here: {known}.{explain_history()}"
     )
 
 
@@ -57,18 +65,64 @@ def baseline_of(ref: str) -> str:
     return "".join(ref.split("/")[2:4])
 
 
+def explain_history() -> str:
+    """Why a revision that others have may be unknown here; empty if nothing speaks for it."""
+    if not resolve_commit("HEAD"):
+        return " This repository has no commit yet: `git add --all && git commit` makes one."
+    return f" This clone has a part of the history: {WHOLE_HISTORY}." if is_shallow() else ""
+
+
+def is_shallow() -> bool:
+    return git_output("rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def list_conflicts() -> list[str]:
+    """The files that a merge left for a person to merge."""
+    entries = git_output("ls-files", "--unmerged", "-z").split("\0")[:-1]  # each version of a file
+    return list(dict.fromkeys(entry.split("\t", 1)[1] for entry in entries))
+
+
+def how_to_restore(path: str) -> str:
+    """What brings back a file of the workspace that is not readable; asks Git nothing."""
+    if b"\n<<<<<<< " in b"\n" + (read_content(None, path) or b""):
+        return AFTER_MERGE
+    if path != str(LOCK):
+        return "Mend it"
+    return (
+        f"`git checkout -- {LOCK}` brings back the last commit's (`rm {LOCK}` if there is none), "
+        "`dvc repro` the rest"
+    )
+
+
 def git_output(*arguments: str) -> str:
-    """What Git prints; empty if it refuses."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ""
+    """What Git prints; empty if it says no without a word, as --quiet makes it do."""
+    return (run_git(*arguments) or b"").decode("utf-8", "replace")
 
 
 def read_content(commit: str | None, path: str) -> bytes | None:
     """A file that Git keeps, as the revision has it; None if it has none."""
     if commit is None:
         return Path(path).read_bytes() if Path(path).is_file() else None
-    done = subprocess.run(["git", "show", f"{commit}:./{path}"], capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else None
+    return run_git("show", f"{commit}:./{path}")
+
+
+def run_git(*arguments: str) -> bytes | None:
+    """What Git prints; None if what was asked for is absent.
+
+    Raises UserError with Git's own words if it refuses: they name the reason and often the cure.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, check=False, env=os.environ | {"LC_ALL": "C"}
+        )
+    except FileNotFoundError:
+        raise UserError("git is not installed (Debian: apt-get install git)") from None
+    if done.returncode == 0:
+        return done.stdout
+    reason = done.stderr.decode("utf-8", "replace").strip()
+    if reason and not any(text in reason for text in ABSENT):
+        raise UserError(f"Git refuses:\n{reason}")
+    return None
 
 
 def list_content(commit: str | None, folder: str) -> list[str]:

@@ -9,6 +9,7 @@ from stages.run.hashes import md5_of_file
 from stages.run.yaml_files import read_yaml
 from stages.shared.errors import UserError
 from tools.shared.cache import cache_path
+from tools.shared.git import how_to_restore
 from tools.shared.paths import LOCK, PIPELINE
 
 
@@ -38,8 +39,7 @@ def read_outputs() -> list[Output]:
         ]
     except (UserError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f"{LOCK} is missing, damaged or incomplete ({error}): `git checkout -- {LOCK}` brings "
-            "back the last commit's, `dvc repro` the rest"
+            f"{LOCK} is missing, damaged or incomplete ({error}): {how_to_restore(str(LOCK))}"
         ) from None
 
 

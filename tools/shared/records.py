@@ -53,4 +53,4 @@ def contradictions(made: Lines, locked: dict[str, Any]) -> list[str]:
 
 def describe_contradictions(path: str, differences: list[str]) -> str:
     lines = "\n  ".join(differences)
-    return f"{path} was not made from what {LOCK} says:\n  {lines}\nMake it anew:"
+    return f"{path} was not made from what {LOCK} says:\n  {lines}\nTo make it again:"

@@ -14,7 +14,7 @@ from stages.run.params import PARAMS
 from stages.run.record import record_of
 from stages.shared.errors import UserError
 from tools.shared.code import hash_code
-from tools.shared.git import read_content, resolve_revision
+from tools.shared.git import how_to_restore, read_content, resolve_revision
 from tools.shared.paths import LOCK, METRIC_FILES, STAGES
 from tools.shared.records import contradictions, describe_contradictions
 
@@ -120,7 +120,8 @@ def read_yaml_at(name: str, commit: str | None, path: str) -> dict[str, Any]:
         values = YAML(typ="safe", pure=True).load(read_content(commit, path) or b"{}")
     except (YAMLError, RecursionError, ValueError, LookupError) as error:
         problem = getattr(error, "problem", None) or str(error) or type(error).__name__
-        raise UserError(f"{name}: {path} is not readable as YAML: {problem}. Mend it.") from None
+        cure = "Mend it" if commit else how_to_restore(path)
+        raise UserError(f"{name}: {path} is not readable as YAML: {problem}. {cure}.") from None
     return values if isinstance(values, dict) else {}
 
 

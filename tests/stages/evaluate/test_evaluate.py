@@ -1,5 +1,6 @@
 """evaluate: what it writes about a model and its test images."""
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -170,3 +171,19 @@ def test_what_json_has_no_word_for_is_not_written(tmp_path, value):
     with pytest.raises(UserError, match=r"test\.json: expected finite numbers"):
         write_json(tmp_path / "test.json", {"rows": [{"loss": value}]})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("x_test", IMAGES[:, 1:], "expected images of 12 x 10 pixels as the model takes them"),
+        ("y_test", LABELS + 1, "expected labels from 0 to 2; found 1 to 3"),
+        ("y_test", LABELS[1:], "expected 30 labels"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(finished, tmp_path, name, array, message):
+    folder = shutil.copytree(finished / "processed", tmp_path / "processed")
+    np.save(folder / f"{name}.npy", array)
+    with pytest.raises(UserError, match=message):
+        main(finished / "models", folder, tmp_path / "reports", DATASET)
+    assert not (tmp_path / "reports").exists()

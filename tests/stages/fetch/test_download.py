@@ -1,10 +1,14 @@
 """Downloads: only the bytes that dataset.yaml describes reach the cache."""
 
+import email.utils
 import errno
 import gzip
 import hashlib
 import io
 import os
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from conftest import make_section, tiny_dataset
@@ -12,6 +16,7 @@ from mirrors import (
     BOMB,
     CONTENT,
     CONTENTS,
+    ENDLESS,
     FILE,
     FILES,
     FLIPPED,
@@ -27,7 +32,10 @@ from mirrors import (
     refusal,
     server,
     silent,
+    slow_content,
+    slow_headers,
     stalled,
+    wait_first,
 )
 
 from stages.fetch import download
@@ -133,6 +141,91 @@ def test_after_a_fault_the_next_source_is_used(server, tmp_path, cache, fault, r
     assert get(cache, source, folder(tmp_path / "data"), silence=silence) == CONTENT
 
 
+# Servers that are never silent and never done
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less patience with a slow server."""
+    monkeypatch.setattr(download, "START_SECONDS", SHORT)
+    monkeypatch.setattr(download, "LOWEST_RATE", 1_000_000)
+
+
+@pytest.mark.parametrize("answer", [slow_content, slow_headers])
+def test_a_slow_server_is_given_up_and_the_next_source_is_used(
+    hurried, server, tmp_path, cache, answer
+):
+    source = server.offer(answer)
+    reason = f"{FILE.name}: gave up after 0 s: expected 1,000,000 bytes a second"
+    assert reason in refusal(cache, source)
+    source = server.offer(answer)
+    assert get(cache, source, folder(tmp_path / "data")) == CONTENT
+    assert len(server.asked) == 2  # once each: another attempt would be as slow
+
+
+def test_a_slow_source_is_not_asked_for_the_other_files(hurried, server, cache):
+    with pytest.raises(UserError, match="gave up"):
+        download_missing(FILES[FILES.index(FILE) :], [server.offer(slow_content)], cache)
+    assert server.asked == [f"/{FILE.name}"]
+
+
+def test_a_pipe_in_a_folder_that_nobody_writes_to_is_given_up(hurried, tmp_path, cache):
+    os.mkfifo(tmp_path / FILE.name)
+    assert "gave up" in refusal(cache, f"folder:{tmp_path}")
+
+
+def test_a_large_file_has_more_time(monkeypatch):
+    alarms = []
+    monkeypatch.setattr("signal.setitimer", lambda _which, seconds: alarms.append(seconds))
+    for size in (1, 3_200_000_000):
+        with download.limit_time(SimpleNamespace(size=size)):
+            pass
+    assert alarms == [pytest.approx(60, abs=1), 0, pytest.approx(100_060, abs=1), 0]
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_data_without_end_that_unpacks_to_nothing_is_refused_at_once(server, cache, kind):
+    message = refusal(cache, server.offer(ENDLESS[kind]))
+    assert "bytes, gzipped; found more" in message
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_a_file_that_gzip_made_larger_is_no_file_without_end(server, cache, level):
+    assert get(cache, server.offer(gzip.compress(CONTENT, level))) == CONTENT
+
+
+# Servers that ask to wait
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_wait_is_asked_again_then(server, cache, capsys, status):
+    start = time.monotonic()
+    assert get(cache, server.offer(wait_first(status, "1"), CONTENT)) == CONTENT
+    assert time.monotonic() - start >= 1
+    line = f"{FILE.name}: the server answered {status} and asks to wait 1 s\n"
+    assert line in capsys.readouterr().out
+
+
+def test_a_date_to_wait_for_is_understood(server, cache, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    at = email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert get(cache, server.offer(wait_first(503, at), CONTENT)) == CONTENT
+    assert pauses == [pytest.approx(29, abs=2)]
+
+
+@pytest.mark.parametrize("after", ["soon", "-5", "", "Wed, 01 Jan 2020 00:00:00 GMT"])
+def test_a_time_to_wait_that_is_none_changes_nothing(server, cache, after):
+    assert get(cache, server.offer(wait_first(429, after), CONTENT)) == CONTENT
+
+
+def test_a_server_that_asks_to_wait_for_long_is_given_up(server, tmp_path, cache):
+    source = server.offer(wait_first(429, "3600"))
+    assert "the server answered 429 and asks to wait 3,600 s" in refusal(cache, source)
+    source = server.offer(wait_first(429, "3600"))
+    assert get(cache, source, folder(tmp_path / "data")) == CONTENT
+
+
 # Content other than dataset.yaml describes
 
 
@@ -193,7 +286,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault_of_the_source(tmp_path, cach
     with pytest.raises(UserError) as caught:
         get(cache, folder(tmp_path / "good"), folder(tmp_path / "as good"))
     assert str(caught.value).startswith(f"{cache}: ")
-    assert str(caught.value).endswith("Make room or access there, then `dvc repro` again.")
+    assert str(caught.value).endswith("XDG_CACHE_HOME=/that/folder dvc repro")
 
 
 def test_a_full_disk_is_no_fault_of_the_source(tmp_path, cache, monkeypatch):

@@ -69,3 +69,34 @@ def test_the_stage_says_what_it_checked(tmp_path, user_cache, tiny_folder, monke
     main(tmp_path / "raw", DATASET)
     line = f"{ROLE}: {FILE.name}, {len(CONTENT):,} bytes, SHA-256 as in dataset.yaml\n"
     assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["nowhere", "~/nowhere", "file"])
+def test_a_folder_that_is_not_there_is_refused_although_the_files_are_cached(
+    tmp_path, user_cache, tiny_folder, monkeypatch, place
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tiny_folder))
+    main(tmp_path / "raw", DATASET)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / place) if "~" not in place else place)
+    found = tmp_path / place.removeprefix("~/")
+    with pytest.raises(
+        UserError, match=f"{FOLDER_VARIABLE}: expected a folder, found none at {found}"
+    ):
+        main(tmp_path / "again", DATASET)
+
+
+def test_a_folder_below_the_users_home_may_start_with_a_tilde(
+    tmp_path, user_cache, tiny_folder, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tiny_folder.parent))
+    monkeypatch.setenv(FOLDER_VARIABLE, f"~/{tiny_folder.name}")
+    main(tmp_path / "raw", DATASET)
+    assert read_raw(tmp_path / "raw") == {f"{role}.idx": c for role, c in CONTENTS.items()}
+
+
+def test_an_empty_variable_names_no_folder(tmp_path, user_cache, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    with pytest.raises(UserError, match=r"dataset\.yaml names none"):
+        main(tmp_path / "raw", DATASET)

@@ -20,6 +20,9 @@ IMAGES, LABELS = tiny_images(40, seed=6)
 LONG = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
         "Ankle boot")  # fmt: skip
 SHORT = tuple("0123456789")
+SENTENCES = tuple(
+    f"a long-winded name, as ImageNet has them, number {number}" for number in range(10)
+)
 HISTORY = {
     "epoch": np.array([1.0, 2, 3]),
     "accuracy": np.array([0.5, 0.6, 0.7]),
@@ -29,9 +32,9 @@ HISTORY = {
 }
 COUNTS = np.array([[9, 3, 0], [1, 8, 3], [0, 1, 7]])
 RECALLS = [
-    {"class": "left", "recall": 0.75, "recall_low": 0.47, "recall_high": 0.91},
-    {"class": "middle", "recall": 0.875, "recall_low": 0.53, "recall_high": 0.98},
-    {"class": "right", "recall": 0.75, "recall_low": 0.46, "recall_high": 0.91},
+    {"recall": 0.75, "recall_low": 0.47, "recall_high": 0.91},
+    {"recall": 0.875, "recall_low": 0.53, "recall_high": 0.98},
+    {"recall": 0.75, "recall_low": 0.46, "recall_high": 0.91},
 ]
 
 
@@ -79,7 +82,7 @@ def draw(name: str, classes: tuple[str, ...]) -> Figure:
     names, count = list(classes), len(classes)
     labels = np.arange(40) % count
     counts = np.diag(np.full(count, 900)) + np.roll(np.eye(count, dtype=int), 1, axis=1)
-    recalls = [RECALLS[0] | {"class": each} for each in names]
+    recalls = [RECALLS[0]] * count
     wrong = (labels + 1) % count
     makers = {
         "samples": partial(figures.samples, IMAGES, labels, names),
@@ -89,7 +92,7 @@ def draw(name: str, classes: tuple[str, ...]) -> Figure:
         "curves": partial(figures.training_curves, HISTORY),
         "confusion": partial(figures.confusion_matrix, counts, names),
         "pairs": partial(figures.confused_pairs, counts, names, most=10),
-        "recall": partial(figures.class_recall, recalls, "Class"),
+        "recall": partial(figures.class_recall, recalls, names, "Class"),
     }
     return makers[name]()
 
@@ -218,10 +221,10 @@ def test_more_pairs_make_a_higher_figure():
 
 
 def test_the_recall_of_each_class_stands_in_the_classes_order_with_its_interval():
-    figure = figures.class_recall(RECALLS, "Place")
+    figure = figures.class_recall(RECALLS, CLASSES, "Place")
     (axes,) = figure.axes
     assert size(figure) == (8, 5)
-    assert ticks(axes, "y") == [row["class"] for row in RECALLS]
+    assert ticks(axes, "y") == CLASSES
     assert axes.yaxis_inverted()
     assert titles(figure) == ["Recall by Class"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Recall, with its 95 % interval", "Place")
@@ -237,7 +240,7 @@ def test_the_recall_of_each_class_stands_in_the_classes_order_with_its_interval(
 )
 def test_two_figures_of_recall_have_the_same_axis_unless_they_lie_far_apart(lowest, start):
     rows = [row | {"recall": 1.0, "recall_low": lowest, "recall_high": 1.0} for row in RECALLS]
-    (axes,) = figures.class_recall(rows, "Place").axes
+    (axes,) = figures.class_recall(rows, CLASSES, "Place").axes
     assert axes.get_xlim()[0] == pytest.approx(start)
 
 
@@ -248,7 +251,7 @@ def test_what_the_user_has_set_for_matplotlib_changes_no_figure(setting):
     def drawn() -> bytes:
         use_style()
         content = io.BytesIO()
-        figures.class_recall(RECALLS, "Place").savefig(content, format="png", dpi=30)
+        figures.class_recall(RECALLS, CLASSES, "Place").savefig(content, format="png", dpi=30)
         return content.getvalue()
 
     with mpl.rc_context():
@@ -287,14 +290,22 @@ def test_fewer_than_fifteen_samples_are_all_shown():
     assert len(figures.samples(IMAGES[:4], LABELS[:4], CLASSES).axes) == 4
 
 
+@pytest.mark.parametrize("classes", [LONG, SENTENCES], ids=["long", "sentences"])
 @pytest.mark.parametrize("name", EVERY_FIGURE)
-def test_nothing_is_cut_off_with_long_class_names(name):
-    assert overhang(draw(name, LONG)) == 0
+def test_nothing_is_cut_off_with_long_class_names(name, classes):
+    assert overhang(draw(name, classes)) == 0
 
 
+@pytest.mark.parametrize("name", ["distribution", "confusion", "pairs", "recall"])
+def test_names_that_begin_alike_keep_their_own_places(name):
+    axis = "x" if name == "distribution" else "y"
+    assert len(ticks(draw(name, SENTENCES).axes[0], axis)) == len(SENTENCES)
+
+
+@pytest.mark.parametrize("classes", [LONG, SENTENCES], ids=["long", "sentences"])
 @pytest.mark.parametrize("name", ["samples", "right", "wrong"])
-def test_titles_of_images_do_not_run_into_each_other(name):
-    figure = draw(name, LONG)
+def test_titles_of_images_do_not_run_into_each_other(name, classes):
+    figure = draw(name, classes)
     assert overlapping(figure, [axes.title for axes in figure.axes]) == []
 
 

@@ -1,6 +1,7 @@
 """plots: which files it writes, and that each figure shows the arrays it should."""
 
 import json
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,4 +157,23 @@ def test_a_missing_report_is_an_error_before_anything_is_drawn(inputs, tmp_path)
         main(
             inputs / "processed", tmp_path / "reports", tmp_path / "figures", DATASET, section
         )  # fmt: skip
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "array", "message"),
+    [
+        ("processed/y_validation", VALIDATION[1] + 1, "expected labels from 0 to 2; found 1 to 3"),
+        ("processed/x_train", TRAIN[0][:0], "none of it 0; found"),
+        ("processed/y_test", TEST[1][None], "expected labels"),
+        ("reports/probabilities_test", np.eye(3)[:2], r"probabilities \(30, 3\) as float32; found"),
+        ("reports/probabilities_test", np.zeros((30, 3), np.uint8), "found .* as uint8"),
+        ("reports/probabilities_test", np.zeros(30), "found .* as float64"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(inputs, tmp_path, path, array, message):
+    copied = shutil.copytree(inputs, tmp_path / "inputs")
+    np.save(copied / f"{path}.npy", array)
+    with pytest.raises(UserError, match=message):
+        draw(copied, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()

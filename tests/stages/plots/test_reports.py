@@ -17,7 +17,7 @@ def refusal(read: Callable[[Path], object], path: Path) -> str:
         read(path)
     message = str(caught.value)
     assert str(path) in message
-    assert "`dvc repro` makes it anew" in message
+    assert "`dvc repro` makes it again" in message
     return message
 
 

@@ -17,7 +17,7 @@ from conftest import ROOT, tiny_dataset, tiny_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.run.params import Params, read_sections
+from stages.run.params import Dataset, Params, read_sections
 from stages.run.yaml_files import read_yaml, validate
 from stages.shared.errors import UserError
 
@@ -340,7 +340,9 @@ def test_a_data_set_without_a_folder_is_refused_and_the_others_are_named(tmp_pat
     "name", ["../mnist", "mnist/", "v1.2", "", "${seed}", "my data", "mnist\n"]
 )
 def test_a_name_that_dvc_could_not_use_is_refused(tmp_path, name):
-    assert problem(tmp_path, set_value(VALUES, "dataset", name)).startswith("dataset: ")
+    message = problem(tmp_path, set_value(VALUES, "dataset", name))
+    assert message.startswith("dataset: expected a folder of data/ whose name has A-Z, a-z, 0-9, _")
+    assert message.endswith(f"found {name!a}: rename it")
 
 
 # YAML
@@ -437,6 +439,39 @@ def test_a_missing_file_says_how_to_get_it_back(tmp_path):
 # dataset.yaml
 
 
+@pytest.mark.parametrize("key", ["title", "class_axis", "classes"])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("two\nlines", "U+000A"),
+        ("tab\tstop", "U+0009"),
+        ("nul\0", "U+0000"),
+        ("\x1b[31mred", "U+001B"),
+        ("next\x85line", "U+0085"),
+        ("paragraph\u2029", "U+2029"),
+        ("\u202eturned", "U+202E"),
+        ("\u2066apart\u2069", "U+2066, U+2069"),
+    ],
+)
+def test_a_name_that_would_alter_what_stands_beside_it_is_refused(tmp_path, key, name, code):
+    value = ["left", name] if key == "classes" else name
+    place = "classes.1" if key == "classes" else key
+    assert dataset_refusal(tmp_path, dataset_with(key, value)).splitlines()[1:] == [
+        f"  {place}: expected one line without control characters, found {code}: remove it"
+    ]
+
+
+@given(
+    name=st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cf"]), min_size=1)
+    | st.sampled_from(
+        ["$5", "<script>", "# *x*", "a|b", "`", "\\\\", "{x}", "${x}", "null", "👩\u200d🔬"]
+    )
+)
+def test_a_name_may_be_any_other_text(name):
+    values = dataset_with("classes", [f"{name}.", "other"])
+    assert validate(Dataset, values, Path("dataset.yaml")).classes[0] == f"{name}."
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -449,7 +484,8 @@ def test_a_missing_file_says_how_to_get_it_back(tmp_path):
         ("files.train_images.name", ""),
         ("classes", ["only one"]),
         ("classes", ["left", "middle", "left"]),
-        ("classes", ["left", ""]),
+        ("classes.0", ""),
+        ("classes.0", "\u3000 "),
         ("classes", [str(number) for number in range(257)]),
         ("classes.0", 5),
         ("sources.0", "https://example.invalid/data.gz"),

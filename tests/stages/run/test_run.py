@@ -137,6 +137,43 @@ def test_a_python_without_the_packages_is_named(clone):
     assert "run `make` once" in output
 
 
+@pytest.mark.parametrize("module", ["tools.check", "tools.check --help"])
+def test_a_check_without_the_packages_is_no_traceback(clone, module):
+    command = (sys.executable, "-S", "-m", *module.split())
+    output = clone.run(*command, code=None)
+    assert "Traceback" not in output
+    assert "--help" in module or "tools.check: the Python at" in output
+
+
+@pytest.mark.parametrize("stage", ["fetch", "preprocess", "train", "evaluate", "plots"])
+def test_a_stage_that_is_started_as_a_module_fails_at_once(fresh_project, stage):
+    output = fresh_project.run("python", "-m", f"stages.{stage}", code=1)
+    assert "cannot be directly executed" in output
+    assert len(output.splitlines()) == 1
+
+
+def test_too_little_memory_is_told_without_a_traceback(clone):
+    add_stage(clone, "bytearray(1 << 62)")
+    message = run_small(clone, "a", "b", code=1)
+    assert message.startswith("small: there is not enough memory. ")
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["random", "numpy", "inspect", "logging", "pydantic"])
+def test_a_module_beside_dvc_yaml_takes_no_others_place(clone, name):
+    (clone.folder / f"{name}.py").write_text("raise SystemExit('shadow')\n", encoding="utf-8")
+    add_stage(clone, "print('ran')", head=f"import {name}")
+    assert run_small(clone, "a", "b") == "ran\n"
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_an_address_space_too_small_for_tensorflow_is_refused_before(fresh_project, stage):
+    code = f"from stages.run.importing import import_stage; import_stage('{stage}')"
+    command = f'ulimit -v 1000000; python -c "{code}"'
+    output = fresh_project.run("sh", "-c", command, code=1)
+    assert "this shell allows a process 1.0 GB of address space, expected at least 4" in output
+
+
 def test_a_mistake_of_the_user_is_told_without_a_traceback(clone):
     add_stage(
         clone, "from stages.shared.errors import UserError; raise UserError('what, and what to do')"

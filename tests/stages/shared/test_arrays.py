@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shared.arrays import read_array, write_array
+from stages.shared.arrays import read_array, read_labels, read_part, write_array
 from stages.shared.errors import UserError
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -21,7 +21,7 @@ def refusal(path: Path) -> str:
         read_array(path)
     message = str(caught.value)
     assert str(path) in message
-    assert "`dvc repro` makes it anew" in message
+    assert "`dvc repro` makes it again" in message
     return message
 
 
@@ -154,3 +154,68 @@ def test_a_huge_shape_is_refused_before_it_takes_memory(tmp_path, shape):
     finally:
         tracemalloc.stop()
     assert most < 10**7
+
+
+# A part: images and labels
+
+
+def part(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    np.save(folder / "x_test.npy", images)
+    np.save(folder / "y_test.npy", labels)
+    return folder
+
+
+def refused_part(folder: Path, images: np.ndarray, labels: np.ndarray) -> str:
+    """The message about arrays that are no part of three classes; it says what to do."""
+    with pytest.raises(UserError) as caught:
+        read_part(part(folder, images, labels), "test", 3)
+    message = str(caught.value)
+    assert message.startswith(str(folder))
+    assert message.endswith("`dvc repro preprocess` makes it again")
+    return message.removeprefix(f"{folder}/").partition(". `dvc")[0]
+
+
+PART = np.zeros((4, 12, 10), np.uint8)
+FOUR = np.array([0, 1, 2, 0], np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "<i8", ">u4"])
+def test_a_part_has_images_and_labels_of_any_kind_of_integers(tmp_path, kind):
+    images, labels = read_part(part(tmp_path, PART, FOUR.astype(kind)), "test", 3)
+    np.testing.assert_array_equal(images, PART, strict=True)
+    np.testing.assert_array_equal(labels, FOUR, strict=True)
+
+
+X = "x_test.npy: expected images (count, height, width) as uint8, none of it 0; found "
+Y = "y_test.npy: expected labels (count,) as integers, at least one; found "
+RANGE = "y_test.npy: expected labels from 0 to 2; found "
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (PART[:0], FOUR, f"{X}(0, 12, 10) as uint8"),
+        (PART[:, :0], FOUR, f"{X}(4, 0, 10) as uint8"),
+        (PART[0], FOUR, f"{X}(12, 10) as uint8"),
+        (PART / 255, FOUR, f"{X}(4, 12, 10) as float64"),
+        (PART, FOUR[:3], "y_test.npy: expected 4 labels, one an image of x_test.npy; found 3"),
+        (PART, FOUR[:0], f"{Y}(0,) as uint8"),
+        (PART, FOUR.astype(float), f"{Y}(4,) as float64"),
+        (PART, FOUR > 0, f"{Y}(4,) as bool"),
+        (PART, np.eye(4, dtype=np.uint8), f"{Y}(4, 4) as uint8"),
+        (PART, FOUR + 1, f"{RANGE}1 to 3"),
+        (PART, FOUR.astype(int) - 1, f"{RANGE}-1 to 1"),
+        (PART, np.full(4, 2**63, np.uint64), f"{RANGE}{2**63} to {2**63}"),
+    ],
+    ids=["no image", "no row", "one image", "floats", "a label too few", "no label",
+         "float labels", "booleans", "one-hot", "too high", "negative", "huge"],
+)  # fmt: skip
+def test_what_is_no_part_is_refused(tmp_path, images, labels, message):
+    assert refused_part(tmp_path, images, labels) == message
+
+
+def test_labels_alone_are_checked_as_well(tmp_path):
+    write_array(tmp_path / "y.npy", FOUR)
+    assert read_labels(tmp_path / "y.npy", 3).tolist() == [0, 1, 2, 0]
+    with pytest.raises(UserError, match="expected labels from 0 to 1; found 0 to 2"):
+        read_labels(tmp_path / "y.npy", 2)

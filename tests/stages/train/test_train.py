@@ -250,3 +250,37 @@ def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
     with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch \d: .*learning_rate"):
         run(processed, tmp_path, params=params, model=deep)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"layers.txt"}
+
+
+# Arrays that do not fit each other
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("x_validation", VALIDATION[0][:, 1:], r"images \(12, 10\) like those of x_train\."),
+        ("y_validation", VALIDATION[1] + 9, "every class from 0 to 11; found none of "),
+        ("y_train", np.full(60, 99), "every class from 0 to 99; found none of "),
+        ("y_train", TRAIN[1] * 1.0, "as integers"),
+        ("x_train", TRAIN[0][:0], "none of it 0"),
+    ],
+)  # fmt: skip
+def test_arrays_that_do_not_fit_each_other_are_refused(tmp_path, name, array, message):
+    write_processed(tmp_path / "processed")
+    np.save(tmp_path / "processed" / f"{name}.npy", array)
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "processed", tmp_path)
+    assert not (tmp_path / "models").exists()
+
+
+# Memory
+
+
+def test_a_network_that_does_not_fit_into_memory_is_refused(processed, tmp_path):
+    model = tiny_model("mlp", units=[16_384] * 100, dropout=[0.0] * 100)
+    expected = (
+        r"model\.mlp\.units: training 1 x 26,578,\d{3},\d{3} weights needs 1,169\.\d GB of memory"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(processed, tmp_path, model=model)
+    assert not (tmp_path / "models").exists()
