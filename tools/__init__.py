@@ -1,1 +1,5 @@
 """Commands for people: python -m tools.NAME."""
+
+from stages.run.search_path import search_project_last
+
+search_project_last()  # here, since `python -m` imports this first: no random.py shadows Python's

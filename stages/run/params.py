@@ -143,8 +143,8 @@ class Params(Section):
     def a_folder_that_dvc_can_name(cls, dataset: str) -> str:
         if not re.fullmatch("[A-Za-z0-9_-]+", dataset):
             raise ValueError(
-                "expected a folder of data/ whose name has A-Z, a-z, 0-9, _ and - only, since DVC "
-                f"takes a dot or a space in it for its own; found {dataset!a}: rename it"
+                "expected a folder of data/ whose name has A-Z, a-z, 0-9, _ and - only, as other "
+                f"characters have a meaning in DVC's keys; found {dataset!a}: rename it"
             )
         return dataset
 

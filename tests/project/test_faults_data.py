@@ -150,7 +150,7 @@ def test_an_array(project: Project, finished_project: Project, content: bytes, s
             ),
         ),
         pytest.param(
-            "data/processed/y_validation.npy", LABELS[:12] - 1.0, "plots",
+            "data/processed/y_validation.npy", LABELS[:12] - 1.0, "train",
             marks=fault(
                 done="`y_validation.npy` as floats",
                 seen="expected labels (count,) as integers, at least one; found (12,) as float64",

@@ -111,7 +111,7 @@ model, train = (read_sections()[name] for name in ("model", "train"))
 use_threads(int(threads))
 train.epochs = 1
 random = np.random.default_rng(0)
-part = random.integers(0, 256, (1024, 28, 28), np.uint8), np.arange(1024, dtype=np.uint8) % 10
+part = random.integers(0, 256, (384, 28, 28), np.uint8), np.arange(384, dtype=np.uint8) % 10
 for network in ("mlp", "cnn"):
     model.name = network
     maker = network_maker(model, part, part)

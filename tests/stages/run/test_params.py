@@ -353,7 +353,7 @@ def test_a_name_that_dvc_could_not_use_is_refused(tmp_path, name):
     [
         (TEXT + "seed: 1\n", 'duplicate key "seed"'),
         (TEXT.replace("  epochs:", "  epochs: 1\n  epochs:"), 'duplicate key "epochs"'),
-        (TEXT.replace("[512, 256]", "[512, 256"), "not readable as YAML"),
+        (TEXT + "x: [512, 256\n", "not readable as YAML"),
         (TEXT + "\tx: 1\n", "not readable as YAML"),
         (TEXT + "---\nseed: 1\n", "another document"),
         (TEXT + "x: *nothing\n", "undefined alias 'nothing'"),
