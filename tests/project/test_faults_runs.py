@@ -288,7 +288,7 @@ def test_a_limit_of_the_shell(project: Project, finished_project: Project, seen:
 
 
 @fault(
-    done="A `random.py` or `numpy.py` beside dvc.yaml",
+    done="A random.py or numpy.py beside dvc.yaml",
     seen="Running stage 'preprocess'",
 )
 def test_a_module_that_shadows_another(
