@@ -1,5 +1,5 @@
 # make        set up once, run the pipeline, show the scores
-# make quick  lint, types and unit tests, within a minute
+# make quick  lint, types and unit tests but for trainings, about a minute
 # make test   lint, types and every test
 # make dev    add what those two need, without running them
 # make team   add what S3 and SSH remotes need (docs/team.md)
@@ -31,7 +31,7 @@ quick: venv-dev setup
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest --numprocesses auto --dist loadscope -m 'not project'
+	pytest --numprocesses auto --dist loadscope -m 'not project and not slow'
 
 test: venv-dev setup
 	ruff check .

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from in_process import Place, dvc_main, main_of
@@ -28,6 +30,11 @@ from sweeps.ray_settings import set_ray_settings
 ROOT = Path(__file__).parent.parent
 
 set_ray_settings(os.environ)  # before any test imports Ray
+# Their tests train networks for seconds.
+TRAININGS = {"test_checkpoints.py", "test_fitting.py", "test_saving.py", "test_train.py"}
+
+# A shell that starts the tests in the background ignores Ctrl-C for them and all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 CLASSES = ["left", "middle", "right"]
 SHAPE = (12, 10)  # height and width: not square, so that no stage can mix them up
 
@@ -408,8 +415,22 @@ def seen(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test that runs a whole project or lies in tests/project."""
+    """Mark each test that runs a whole project or lies in tests/project; their files come first.
+
+    So short tests are left for the end, when one worker has nothing else to do.
+    """
+    slow = set()
     for item in items:
         runs_project = "fresh_project" in getattr(item, "fixturenames", ())
         if runs_project or ROOT / "tests/project" in item.path.parents:
             item.add_marker("project")
+            slow.add(item.path)
+        if item.path.name in TRAININGS:
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores, as whole projects wait for what they have started."""
+    cores = psutil.cpu_count(logical=False) or 1
+    return cores if config.option.markexpr == "not project" else cores + 1

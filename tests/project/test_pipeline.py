@@ -416,7 +416,8 @@ def test_a_refused_value_loses_nothing(project: Project) -> None:
     assert project.git("status", "--porcelain") == ""
 
 
-def test_fetch_works_offline_once_it_has_run(project: Project) -> None:
-    project.environment = project.environment | {"DATASET_FOLDER": "/nonexistent"}
+def test_fetch_works_offline_once_it_has_run(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    project.environment = project.environment | {"DATASET_FOLDER": str(tmp_path / "empty")}
     assert ran(project.dvc("repro", "--force", "fetch")) == {"fetch"}
     assert project.git("status", "--porcelain") == ""

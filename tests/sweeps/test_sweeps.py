@@ -674,7 +674,7 @@ def test_checkpoints_and_results_may_go_to_a_bucket(
     (tmp_path / "server").mkdir()
     server = S3Server(tmp_path / "server")
     project = sweeping(finished_project.copy(tmp_path / "clone"))
-    short = SWEEP | {"trials": 2, "seeds": 1, "scheduler": SWEEP["scheduler"] | TEN_EPOCHS}
+    short = SWEEP | {"trials": 1, "seeds": 1, "scheduler": SWEEP["scheduler"] | TEN_EPOCHS}
     (project.folder / "sweeps/params.yaml").write_text(yaml.safe_dump(short), encoding="utf-8")
     project.environment = project.environment | {
         "SWEEP_STORAGE": "s3://store/sweeps",

@@ -54,7 +54,7 @@ def test_an_ensemble_of_every_network_comes_back_as_it_was(tmp_path, normalized)
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path):
-    with pytest.raises(UserError, match=r"model\.keras is missing: `dvc repro`"):
+    with pytest.raises(UserError, match=r"model\.keras is missing: `dvc checkout` .*, `dvc repro`"):
         load_model(tmp_path / "model.keras")
 
 
