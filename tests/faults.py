@@ -84,13 +84,13 @@ class Started:
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, holds: str | Callable[[], object]) -> None:
-        """Wait until that has been printed, or until that is true."""
+    def until(self, holds: str | Callable[[], object], every: float = 0.002) -> None:
+        """Wait until that has been printed, or is true; look `every` so many seconds."""
         end = time.monotonic() + PATIENCE
         while not (holds in self.output() if isinstance(holds, str) else holds()):
             assert self.process.poll() is None, f"ended too early:\n{self.output()}"
             assert time.monotonic() < end, f"waited in vain:\n{self.output()}"
-            time.sleep(0.002)
+            time.sleep(every)
 
     def send(self, number: signal.Signals) -> str:
         """Signal it and all that it started, as Ctrl-C does; what it had printed when it ended."""

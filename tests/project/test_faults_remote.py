@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from conftest import FINISHED_EDIT, Project
 from faults import outputs
 
 TOOL = ("python", "-m", "tools.remote")
@@ -59,8 +59,14 @@ def files_of_folder(store: Path, md5: str) -> list[str]:
 
 
 @pytest.fixture
-def shared(project: Project, tmp_path: Path) -> tuple[Project, Path]:
-    """A finished project with a folder as its remote, and with an index of its own."""
+def shared(edited_project: Project, tmp_path: Path) -> tuple[Project, Path]:
+    """A finished project with a folder as its remote, and with an index of its own.
+
+    Its run cache has the results of FINISHED_EDIT, too.
+    """
+    project = edited_project
+    project.git("checkout", "--quiet", "--", ".")
+    project.dvc("checkout")
     project.environment = project.environment | {"DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
     store = tmp_path / "store"
     project.dvc("remote", "add", "--default", "store", str(store))
@@ -95,7 +101,7 @@ def test_a_push_ended_while_it_lists_what_the_remote_has(
     """Then DVC alone would never notice: each push says that everything is up to date."""
     project, store = shared
     project.dvc("push")
-    project.edit({"plots.resolution": 44, "train.learning_rate": 0.03})
+    project.edit(FINISHED_EDIT)
     project.dvc("repro")
     end_while_listing(project, end_by, listed, "push")
     for _ in range(2):

@@ -60,14 +60,14 @@ def test_forcing_the_stage_heals_the_run_cache(project: Project) -> None:
     project.edit({"train.epochs": 3})
     project.dvc("commit", "--force")
     project.dvc("repro", "--force", "train")
-    project.dvc("repro")
+    project.dvc("repro", "evaluate")
     project.call("tools.verify")
     healed = (project.folder / "reports/history.csv").read_text(encoding="utf-8")
     assert len(healed.splitlines()) == 4
     project.git("checkout", "--quiet", "--", ".")
     project.dvc("checkout")
     project.edit({"train.epochs": 3})
-    project.dvc("repro")
+    project.dvc("repro", "evaluate")
     assert (project.folder / "reports/history.csv").read_text(encoding="utf-8") == healed
 
 

@@ -579,7 +579,7 @@ def swept(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 def until(run: Started, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `look` finds as soon as it finds something."""
     seen: list[dict[str, Any]] = [{}]
-    run.until(lambda: seen.append(look()) or seen[-1])
+    run.until(lambda: seen.append(look()) or seen[-1], every=0.05)
     return seen[-1]
 
 
