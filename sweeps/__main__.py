@@ -19,7 +19,7 @@ from stages.run.failures import failures_in_one_line
 from stages.run.inputs import Inputs, fingerprint, read_files, read_inputs, refuse_changes
 from stages.run.keys import flatten
 from stages.run.lock import hold_lock
-from stages.run.params import PARAMS
+from stages.run.params import PARAMS, read_sections
 from stages.run.stage import TEMPORARY
 from stages.run.yaml_files import read_yaml
 from stages.shared.arrays import read_array
@@ -57,6 +57,7 @@ def run_sweep() -> None:
     if is_done(name):
         print(f"Nothing to do: {RESULTS}/ has the results of these inputs")
         return
+    background = read_sections()["dataset"].images.background
     arrays = {split: read_part_into_memory(split) for split in ("train", "validation")}
     set_ray_settings(os.environ)
     # Imported here: refusals need no Ray, and Ray reads its settings when it is imported.
@@ -67,7 +68,7 @@ def run_sweep() -> None:
         cluster.refuse_too_large(sweep)
         storage = cluster.storage_for(folder)
         trials = search.run_trials(
-            sweep, start, arrays["train"], arrays["validation"], storage, name
+            sweep, start, arrays["train"], arrays["validation"], background, storage, name
         )
         try:
             best = results.choose_best(trials)

@@ -32,15 +32,29 @@ MOST_RESTARTS = 3  # that a trial starts again; one whose process always dies mu
 
 
 def run_trials(
-    sweep: Sweep, start: Values, training: "Part", validation: "Part", storage: str, name: str
+    sweep: Sweep,
+    start: Values,
+    training: "Part",
+    validation: "Part",
+    background: int | list[int],
+    storage: str,
+    name: str,
 ) -> list[Trial]:
-    """Run the trials, or those that an earlier run under that name has not ended."""
+    """Run the trials, or those that an earlier run under that name has not ended.
+
+    `background` is what lies beyond an image's edges: grey, or red, green and blue.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A trial that starts again from its checkpoint reports some epochs twice, to the same effect.
     warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
     trainable = tune.with_resources(
         tune.with_parameters(
-            run_on_worker, sweep=sweep, start=start, training=training, validation=validation
+            run_on_worker,
+            sweep=sweep,
+            start=start,
+            training=training,
+            validation=validation,
+            background=background,
         ),
         {"cpu": sweep.threads, "memory": sweep.memory * GIB},
     )
@@ -101,7 +115,12 @@ def make_domain(dimension: Dimension) -> Any:
 
 
 def run_on_worker(
-    config: dict[str, Any], sweep: Sweep, start: Values, training: "Part", validation: "Part"
+    config: dict[str, Any],
+    sweep: Sweep,
+    start: Values,
+    training: "Part",
+    validation: "Part",
+    background: int | list[int],
 ) -> None:
     """What a worker runs. A failure of the values' own is a result; a killed process is not."""
     clean_environment(KEPT_FOR_RAY)
@@ -110,7 +129,7 @@ def run_on_worker(
 
     try:
         values = with_values(start, decode_choices(sweep.space, config))
-        run_trial(values, training, validation, sweep.seeds)
+        run_trial(values, training, validation, sweep.seeds, background)
     except (OSError, MemoryError):
         raise  # this machine's fault: Ray tries again
     except Exception as error:

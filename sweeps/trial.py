@@ -20,8 +20,16 @@ from stages.train.scoring import score_network
 from stages.train.threads import use_threads
 
 
-def run_trial(values: dict[str, Any], training: Part, validation: Part, seeds: int) -> None:
+def run_trial(
+    values: dict[str, Any],
+    training: Part,
+    validation: Part,
+    seeds: int,
+    background: int | list[int],
+) -> None:
     """Train a network for each seed; report their mean scores, and checkpoints on the way.
+
+    `background` is what lies beyond an image's edges: grey, or red, green and blue.
 
     Until the first one has ended, reported is its own score after each epoch: by that the
     scheduler stops a trial. Resumes from the checkpoint that Ray has of this trial.
@@ -41,6 +49,7 @@ def run_trial(values: dict[str, Any], training: Part, validation: Part, seeds: i
                 params.train,
                 Path(folder) / str(number),
                 [reports],
+                background=background,
             )
             _, scored = score_network(network, validation)
             reports.ended(scored)

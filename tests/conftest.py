@@ -110,6 +110,7 @@ FINISHED_CNN = {
         "rotation": 10, "translation": 1, "zoom": 0.1, "shear": 0.1, "elastic": 0.5, "flip": True,
     },
     "train.label_smoothing": 0.1,
+    "train.class_weight": "balanced",
     "train.refit": True,
 }  # fmt: skip
 
@@ -155,6 +156,7 @@ def tiny_dataset(files: dict[str, bytes], sources: list[str]) -> dict[str, objec
         "title": "Tiny bars",
         "classes": CLASSES,
         "class_axis": "Place",
+        "format": {"name": "idx", "first_label": 0},
         "files": {
             role: {
                 "name": f"tiny-{role}",
@@ -164,10 +166,15 @@ def tiny_dataset(files: dict[str, bytes], sources: list[str]) -> dict[str, objec
             for role, content in files.items()
         },
         "sources": sources,
+        "images": {
+            "height": SHAPE[0], "width": SHAPE[1], "colour": "grey", "fit": "pad", "background": 0,
+        },
+        "splits": {"test_fraction": 0.0, "test_split": "stratified", "group": ""},
+        "skip_bad": False,
         "suspect_test_labels": [0],
         "licence": "none",
         "citation": "none",
-    }
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -337,7 +344,7 @@ def fill_fresh_project(project: Project) -> None:
     project.git("init", "--quiet", "--initial-branch=main", "--template=")
     project.commit("The project with a tiny data set")
     project.git("gc", "--quiet")  # a file to copy, instead of one for each object
-    for package in ("stages", "sweeps", "tools"):  # here, not in every copy
+    for package in ("serving", "stages", "sweeps", "tools"):  # here, not in every copy
         compileall.compile_dir(folder / package, quiet=1)
 
 

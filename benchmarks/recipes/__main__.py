@@ -37,6 +37,9 @@ COLUMNS = (
 RUNS, RUNS_OF_ENSEMBLES = 5, 2
 ENSEMBLE = "ensemble"  # in the name of a recipe that takes an hour
 
+# Keys younger than the first rows, with the value that means what was done before there was a key.
+SINCE_THEN = {"train.class_weight": "none"}
+
 CsvRow = dict[str, str]
 Values = dict[str, Any]  # by key, such as train.epochs
 
@@ -136,7 +139,7 @@ def recipe_key(values: Values) -> str:
         key: value
         for key, value in values.items()
         if not key.startswith("model.") or key.startswith(("model.name", network))
-        if key != "train.threads"
+        if key != "train.threads" and SINCE_THEN.get(key) != value
     }
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
 

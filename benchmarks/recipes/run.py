@@ -9,9 +9,10 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.machine import machine
+from stages.run.yaml_files import read_yaml
 
 SPREAD = "of its threads"  # stands in the column machine of a run that did not have it alone
 
@@ -39,12 +40,12 @@ def measure_recipe(commit: Path, asked: RecipeRun, threads: int | None = None) -
             params = re.sub(r"(?m)^  threads: \d+", f"  threads: {threads}", params)
         (project / "params.yaml").write_text(params, encoding="utf-8")
         used = int(re.findall(r"(?m)^  threads: (\d+)", params)[0])
-        run_project_stage(project, "fetch", "data/raw")
-        run_project_stage(project, "preprocess", "data/raw", "data/processed")
+        run_project_stage(project, "fetch")
+        run_project_stage(project, "preprocess")
         start = time.perf_counter()
-        run_project_stage(project, "train", "data/processed", "models", "reports")
+        run_project_stage(project, "train")
         seconds = time.perf_counter() - start
-        run_project_stage(project, "evaluate", "models", "data/processed", "reports")
+        run_project_stage(project, "evaluate")
         test = json.loads((project / "reports/test.json").read_text(encoding="utf-8"))
         validation = json.loads((project / "reports/validation.json").read_text(encoding="utf-8"))
     return {
@@ -57,8 +58,11 @@ def measure_recipe(commit: Path, asked: RecipeRun, threads: int | None = None) -
     }
 
 
-def run_project_stage(project: Path, *words: str) -> None:
-    run_module(project, "stages.run", *words)
+def run_project_stage(project: Path, stage: str) -> None:
+    """Run the stage with the paths that the project's dvc.yaml gives it."""
+    pipeline: Any = read_yaml(project / "dvc.yaml")
+    words = pipeline["stages"][stage]["cmd"].split()
+    run_module(project, "stages.run", *words[words.index(stage) :])
 
 
 def run_module(project: Path, module: str, *words: str) -> None:

@@ -9,24 +9,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stages.evaluate import calibration, class_scores
-from stages.evaluate.model_file import load_model
+from stages.evaluate.model_json import describe_model
 from stages.evaluate.page_names import keep_from_markup
-from stages.shared.arrays import read_part, write_array
+from stages.evaluate.threshold import choose_threshold, scores_at
+from stages.shared.arrays import read_array, read_labels, read_part, write_array, wrong_array
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
-from stages.shared.prediction import predict
+from stages.shared.onnx_model import open_model, predict
 from stages.shared.scores import Labels, Probabilities, accuracy, is_hit, loss
 
 if TYPE_CHECKING:
-    from stages.run.params import Dataset
+    from stages.run.params import Dataset, Evaluate
 
 
-def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None:
+THREADS = 2  # the bits are the same with any number
+
+
+def main(
+    models: Path, processed: Path, reports: Path, dataset: Dataset, evaluate: Evaluate
+) -> None:
     images, labels = read_part(processed, "test", len(dataset.classes))
-    network = load_model(models / "model.keras")
-    refuse_other_sizes(network.input.shape[1:], images.shape[1:])
-    probabilities = predict(network, images)
+    classifier = models / "classifier"
+    model = open_model(classifier / "model.onnx", THREADS)
+    refuse_other_sizes(model.image_shape, images.shape[1:])
+    probabilities = predict(model, images)
+    held_out = read_validation(processed, reports, len(dataset.classes))
+    threshold = choose_threshold(*held_out, evaluate.accepted_error)
     scores = scores_on_test(probabilities, labels, dataset.suspect_test_labels)
+    scores |= scores_at(threshold, probabilities, labels)
     for name, value in scores.items():
         print(f"test {name}: {value}")
     counts = class_scores.confusion_counts(probabilities, labels)
@@ -35,7 +45,26 @@ def main(models: Path, processed: Path, reports: Path, dataset: Dataset) -> None
     write_json(reports / "confusion.json", class_scores.confusion_rows(counts, names))
     write_json(reports / "classes.json", class_scores.score_rows(counts, names))
     write_json(reports / "reliability.json", calibration.reliability(probabilities, labels))
+    described = describe_model(
+        classifier / "model.onnx", dataset, scores, len(labels), evaluate.accepted_error, threshold
+    )
+    write_json(classifier / "model.json", described)
     write_json(reports / "test.json", scores)
+
+
+def read_validation(
+    processed: Path, reports: Path, class_count: int
+) -> tuple[Probabilities, Labels]:
+    """The probabilities and labels of the validation images; none with train.refit."""
+    path = reports / "probabilities_validation.npy"
+    probabilities = read_array(path)
+    labels = read_labels(processed / "y_validation.npy", class_count)
+    if not len(probabilities):
+        labels = labels[:0]
+    if probabilities.shape != (len(labels), class_count):
+        expected = f"a probability of each of {class_count} classes for each validation image"
+        raise wrong_array(path, expected, probabilities)
+    return probabilities, labels
 
 
 def refuse_other_sizes(expected: tuple[int, ...], found: tuple[int, ...]) -> None:
@@ -48,7 +77,8 @@ def refuse_other_sizes(expected: tuple[int, ...], found: tuple[int, ...]) -> Non
 
 
 def describe_size(shape: tuple[int, ...]) -> str:
-    return f"{' x '.join(map(str, shape))} pixels"
+    height, width, *colours = shape
+    return f"{height} x {width} pixels{' in colour' if colours else ''}"
 
 
 def scores_on_test(
@@ -60,14 +90,16 @@ def scores_on_test(
     trusted = np.setdiff1d(np.arange(len(labels)), suspect_labels)
     if not len(trusted):
         raise UserError("suspect_test_labels of dataset.yaml leaves no test image to score")
+    counts = class_scores.confusion_counts(probabilities, labels)
     return {
         "accuracy": accuracy(probabilities, labels),
         "accuracy_low": low,
         "accuracy_high": high,
         "accuracy_trusted": accuracy(probabilities[trusted], labels[trusted]),
+        "balanced_accuracy": class_scores.balanced_accuracy(counts),
         "error_count": int((~right).sum()),
         "loss": loss(probabilities, labels),
-        "macro_f1": class_scores.macro_f1(probabilities, labels),
+        "macro_f1": class_scores.macro_f1(counts),
         "calibration_error": calibration.calibration_error(probabilities, labels),
     }
 

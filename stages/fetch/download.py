@@ -29,7 +29,7 @@ from stages.fetch.sources import BusyError, FileOpener, open_source
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
-    from stages.run.params import DataFile
+    from stages.run.params import PublishedFile
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect; seconds of silence while reading
 RETRY_PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
@@ -58,7 +58,7 @@ NO_ROOM = (
 
 
 def download_missing(
-    files: Sequence[DataFile],
+    files: Sequence[PublishedFile],
     sources: Sequence[str],
     cache: Path,
     timeout: tuple[float, float] = TIMEOUT,
@@ -94,7 +94,7 @@ def download_missing(
 
 
 def download_from(
-    open_file: FileOpener, missing: list[DataFile], cache: Path, pauses: Sequence[float]
+    open_file: FileOpener, missing: list[PublishedFile], cache: Path, pauses: Sequence[float]
 ) -> Iterator[str]:
     """Download what a source has of the missing files; why it did not give each of the others."""
     for file in tuple(missing):
@@ -123,17 +123,17 @@ def unwritable_error(cache: Path, fault: OSError) -> UserError:
     )
 
 
-def download_path(file: DataFile, cache: Path) -> Path:
+def download_path(file: PublishedFile, cache: Path) -> Path:
     return cache / f"{file.sha256[:12]}-{file.name}"
 
 
-def is_cached(file: DataFile, cache: Path) -> bool:
+def is_cached(file: PublishedFile, cache: Path) -> bool:
     path = download_path(file, cache)
     return path.is_file() and pooch.file_hash(str(path)) == file.sha256
 
 
 def download_file(
-    open_file: FileOpener, file: DataFile, cache: Path, pauses: Sequence[float]
+    open_file: FileOpener, file: PublishedFile, cache: Path, pauses: Sequence[float]
 ) -> None:
     """One file into the cache. pooch writes beside the target, checks the hash, then renames."""
 
@@ -166,7 +166,7 @@ def download_file(
 
 
 @contextmanager
-def limit_time(file: DataFile) -> Iterator[None]:
+def limit_time(file: PublishedFile) -> Iterator[None]:
     """Raise TooSlowError if the block takes longer than the file may.
 
     An alarm interrupts whatever the main thread waits for: headers, content or unpacking.
@@ -204,7 +204,7 @@ class LimitedReader(io.RawIOBase):
         return len(content)
 
 
-def copy_plain(stream: IO[bytes], target: Path, file: DataFile) -> None:
+def copy_plain(stream: IO[bytes], target: Path, file: PublishedFile) -> None:
     """Copy a gzipped or plain stream as plain bytes, and never more than dataset.yaml states."""
     limited = LimitedReader(stream, file.size + file.size // 100 + MOST_OVERHEAD_BYTES)
     packed = io.BufferedReader(limited)

@@ -79,11 +79,12 @@ class LoopbackAdapter(HTTPAdapter):
 
 @contextmanager
 def open_folder(place: Path) -> Iterator[FileOpener]:
-    """Files of a folder, gzipped or plain."""
+    """Files of a folder, gzipped or plain; `train-images.idx3-ubyte` is an unpacker's name."""
 
     def open_file(name: str) -> IO[bytes]:
-        plain, packed = place / name, place / f"{name}.gz"
-        return (plain if plain.exists() else packed).open("rb")
+        names = [name, re.sub(r"-(idx\d-ubyte)$", r".\1", name)]
+        paths = [place / f"{each}{suffix}" for each in names for suffix in ("", ".gz")]
+        return next((path for path in paths if path.exists()), paths[1]).open("rb")
 
     yield open_file
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from stages.plots import figures
 from stages.plots.names import draw_as_written
-from stages.plots.reports import read_json, read_table
+from stages.plots.reports import read_confusion, read_json, read_table
 from stages.plots.style import use_style
 from stages.shared.arrays import read_array, read_labels, read_part
 from stages.shared.atomic_write import atomic_write
@@ -42,16 +42,18 @@ def draw_figures(
     x_test, y_test = read_part(processed, "test", len(classes))
     y_validation = read_labels(processed / "y_validation.npy", len(classes))
     predicted = read_predicted(reports / "probabilities_test.npy", (len(y_test), len(classes)))
-    pairs = read_json(reports / "confusion.json")
-    counts = np.array([row["count"] for row in pairs]).reshape(len(classes), len(classes))
+    counts, left_out = read_confusion(reports / "confusion.json", len(classes))
+    of_splits = {"Train": y_train, "Validation": y_validation, "Test": y_test}
     return {
         "samples": figures.samples(x_train, y_train, classes),
         "class_distribution": figures.class_distribution(
-            np.concatenate([y_train, y_validation]), classes, axis
+            {split: np.bincount(y, minlength=len(classes)) for split, y in of_splits.items()},
+            classes,
+            axis,
         ),
         "training_curves": figures.training_curves(read_table(reports / "history.csv")),
         "confusion_matrix": figures.confusion_matrix(counts, classes),
-        "confused_pairs": figures.confused_pairs(counts, classes, confused_pairs),
+        "confused_pairs": figures.confused_pairs(counts, classes, confused_pairs, left_out),
         "class_recall": figures.class_recall(read_json(reports / "classes.json"), classes, axis),
         "correct_predictions": figures.predictions(x_test, y_test, predicted, classes, right=True),
         "wrong_predictions": figures.predictions(x_test, y_test, predicted, classes, right=False),

@@ -2,6 +2,7 @@
 
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -96,8 +97,23 @@ def read_from_left(text: str) -> str:
 
 
 def shorten_names(names: list[str], most: int) -> list[str]:
-    """The names, cut with an ellipsis to the width of `most` letters; a Chinese one is two wide."""
-    return [shorten_name(name, most) for name in names]
+    """The names, cut with an ellipsis to the width of `most` letters; a Chinese one is two wide.
+
+    They lose their ends, but for those that would then look alike: these lose their middle.
+    """
+    short = [shorten_name(name, most) for name in names]
+    times = Counter(short)
+    return [
+        cut_middle(name, most) if times[cut] > 1 else cut
+        for name, cut in zip(names, short, strict=True)
+    ]
+
+
+def cut_middle(name: str, most: int) -> str:
+    """The name with its beginning and its end, an ellipsis between them."""
+    start = shorten_name(name, most - most // 2)
+    end = shorten_name(name[::-1], most // 2)[::-1].removeprefix("…")
+    return name if start == name else f"{start}{end.lstrip()}"
 
 
 def shorten_name(name: str, most: int) -> str:

@@ -1,71 +1,89 @@
-"""preprocess: IDX files to .npy arrays, some of the training images split off for validation.
+"""preprocess: raw images of any format to six .npy arrays, some images held out.
 
-Images stay uint8 (count, height, width) and labels uint8 (count,): a quarter of float32's disk,
-cache and memory. Scaling to 0-1 belongs to the model, so that there is one preprocessing.
+Images stay uint8 (count, height, width) or (count, height, width, 3) and labels uint8 (count,),
+uint16 above 256 classes: a quarter of float32's disk, cache and memory. Scaling to 0-1 belongs to
+the model, so that there is one preprocessing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.preprocess.idx import Bytes, read_idx
-from stages.preprocess.rows import write_rows
-from stages.preprocess.split import refuse_absent_classes, split_indices
+from stages.preprocess.duplicates import drop_contradictions, number_contents
+from stages.preprocess.rows import refuse_full_disk, write_rows
+from stages.preprocess.source import Source
+from stages.preprocess.split import (
+    join_units,
+    refuse_absent_classes,
+    split_images,
+    spread_splits,
+)
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
+    from stages.preprocess.encoded import Encoded
     from stages.run.params import Dataset, Preprocess
 
 
-def main(raw: Path, processed: Path, dataset: Dataset, preprocess: Preprocess) -> None:
-    images, labels = read_pair(raw, "train", dataset.classes)
-    test_images, test_labels = read_pair(raw, "test", dataset.classes)
-    refuse_other_sizes(images, test_images)
-    refuse_wrong_suspects(dataset.suspect_test_labels, len(test_labels))
-    train, validation = split_indices(labels, **vars(preprocess))
-    refuse_absent_classes(labels, train, validation, dataset.classes)
-    for split, (x, y), rows in [
-        ("train", (images, labels), train),
-        ("validation", (images, labels), validation),
-        ("test", (test_images, test_labels), np.arange(len(test_labels))),
-    ]:
-        shape = (len(rows), *x.shape[1:])
-        print(f"{split}: images {shape}, labels {shape[:1]}, uint8")
-        write_rows(processed / f"x_{split}.npy", x, rows)
-        write_rows(processed / f"y_{split}.npy", y, rows)
+def main(
+    raw: Path, processed: Path, dataset: Dataset, preprocess: Preprocess, scratch: Path
+) -> None:
+    source = read_source(raw, dataset, scratch)
+    contents = number_contents(source)
+    kept = drop_contradictions(source, contents, dataset.skip_bad)
+    units = join_units(contents, source.groups)[kept]
+    own = spread_splits(source.splits[kept], units)
+    parts = split_images(
+        source.labels[kept], own, units, dataset.classes, dataset.splits, preprocess
+    )
+    rows = {split: kept[part] for split, part in parts.items()}
+    refuse_absent_classes(source.labels, rows, dataset.classes)
+    refuse_wrong_suspects(dataset.suspect_test_labels, len(rows["test"]))
+    refuse_full_disk(processed, source.pixels, len(kept))
+    labels = source.labels.astype(np.uint8 if len(dataset.classes) <= 256 else np.uint16)
+    for split, images in rows.items():
+        shape = (len(images), *source.pixels.shape)
+        print(f"{split}: images {shape}, labels {shape[:1]}, {labels.dtype}")
+        write_rows(processed / f"x_{split}.npy", source.pixels, images, shape, np.uint8)
+        write_rows(processed / f"y_{split}.npy", labels, images, shape[:1], labels.dtype)
 
 
-def read_pair(raw: Path, split: str, classes: list[str]) -> tuple[Bytes, Bytes]:
-    """Images (count, height, width) and labels (count,) of one split, checked against each other.
+def read_source(raw: Path, dataset: Dataset, scratch: Path) -> Source:
+    """The raw images by the reader of their format, decoded if they are image files."""
+    stated: Any = dataset.format
+    # Imported when needed: each brings a library that the others do without.
+    match stated.name:
+        case "idx":
+            from stages.preprocess.idx import read_source as read_idx  # noqa: PLC0415
 
-    Raises UserError if counts differ, a label is out of range or a class has no image.
-    """
-    images = read_idx(raw / f"{split}_images.idx", dimensions=3)
-    path = raw / f"{split}_labels.idx"
-    labels = read_idx(path, dimensions=1)
-    if len(images) != len(labels):
-        raise UserError(f"{path}: expected {len(images)} labels, one an image; found {len(labels)}")
-    counts = np.bincount(labels, minlength=len(classes))
-    if len(counts) > len(classes):
-        expected = f"labels from 0 to {len(classes) - 1}, one a class of dataset.yaml"
-        raise UserError(f"{path}: expected {expected}; found {len(counts) - 1}")
-    absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
-    if absent:
-        raise UserError(f"{path}: expected images of every class; found none of {absent}")
-    return images, labels
+            return read_idx(raw, dataset, stated, scratch)
+        case "npz":
+            from stages.preprocess.npz import read_source as read_npz  # noqa: PLC0415
+
+            return read_npz(raw, dataset, stated, scratch)
+        case "csv":
+            from stages.preprocess.csv_table import read_source as read_csv  # noqa: PLC0415
+
+            return read_csv(raw, dataset, stated, scratch)
+        case "parquet":
+            from stages.preprocess.parquet import read_encoded as read_parquet  # noqa: PLC0415
+
+            return decode_files(read_parquet(raw, dataset, stated), dataset)
+    from stages.preprocess.packed import read_encoded as read_packed  # noqa: PLC0415
+
+    return decode_files(read_packed(raw, dataset, stated), dataset)
 
 
-def refuse_other_sizes(images: Bytes, test_images: Bytes) -> None:
-    """Raise UserError unless the test images are as large as the training images."""
-    (height, width), (test_height, test_width) = images.shape[1:], test_images.shape[1:]
-    if (height, width) != (test_height, test_width):
-        raise UserError(
-            f"expected test images of {height} x {width} pixels, as the training images are; found "
-            f"{test_height} x {test_width}: correct `files` in dataset.yaml"
-        )
+def decode_files(encoded: Encoded, dataset: Dataset) -> Source:
+    """The images of image files, kept decoded in the user's cache folder."""
+    import pooch  # noqa: PLC0415
+
+    from stages.preprocess.encoded import decode_source  # noqa: PLC0415
+
+    return decode_source(encoded, dataset, Path(pooch.os_cache("dvc-image-pipeline")) / "decoded")
 
 
 def refuse_wrong_suspects(suspects: list[int], count: int) -> None:

@@ -1,58 +1,183 @@
-"""Which training images are held out for validation."""
+"""Which images are held out for the test and for validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from stages.preprocess.source import NO_SPLIT, TEST, VALIDATION, Numbers
 from stages.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from stages.run.params import Preprocess, Splits
 
 Indices = npt.NDArray[np.intp]
 
+TEST_SEED = 0  # the test images stay the same whatever params.yaml says
 
-def split_indices(
-    labels: npt.NDArray[np.uint8], validation_fraction: float, split: str, split_seed: int
+
+def split_images(
+    labels: Numbers,
+    own: npt.NDArray[np.uint8],
+    units: Numbers,
+    classes: list[str],
+    splits: Splits,
+    held: Preprocess,
+) -> dict[str, Indices]:
+    """The images of train, validation and test, each in rising order.
+
+    `own` (count,) is the source's split of each, `units` (count,) numbers images that stay
+    together. What the source does not hold out is split by test_fraction of dataset.yaml and by
+    validation_fraction of params.yaml. Raises UserError if those are at odds with the source.
+    """
+    everything = np.arange(len(labels))
+    test = everything[own == TEST]
+    rest = everything[own != TEST]
+    if len(test) and splits.test_fraction:
+        raise UserError(
+            f"dataset.yaml: splits.test_fraction is {splits.test_fraction}, but the source has "
+            f"{len(test):,} test images of its own: write 0.0"
+        )
+    if not len(test):
+        if not splits.test_fraction:
+            raise UserError(
+                "the source has no test images: say in dataset.yaml which share of all images to "
+                "hold out for it, splits.test_fraction: 0.2"
+            )
+        free = everything[own != VALIDATION]
+        kept, held_out = hold_out(
+            labels[free], units[free], classes, splits.test_fraction, splits.test_split, TEST_SEED,
+            "splits.test_fraction",
+        )  # fmt: skip
+        test = free[held_out]
+        rest = np.sort(np.concatenate([free[kept], everything[own == VALIDATION]]))
+    validation = rest[own[rest] == VALIDATION]
+    if len(validation):
+        print("the source has validation images of its own: preprocess.validation_fraction idles")
+        train = rest[own[rest] != VALIDATION]
+    else:
+        kept, held_out = hold_out(
+            labels[rest], units[rest], classes, held.validation_fraction, held.split,
+            held.split_seed, "preprocess.validation_fraction",
+        )  # fmt: skip
+        train, validation = rest[kept], rest[held_out]
+    return {"train": train, "validation": validation, "test": test}
+
+
+def hold_out(
+    labels: Numbers,
+    units: Numbers,
+    classes: list[str],
+    fraction: float,
+    split: str,
+    seed: int,
+    key: str,
 ) -> tuple[Indices, Indices]:
-    """The indices of the training and of the validation images, each in rising order.
+    """The indices of the kept and of the held-out images, each in rising order.
 
-    tail takes the last ones, stratified the same share of each class by chance, random any.
+    tail holds out the last ones, stratified the same share of each class by chance, random and
+    grouped any. Images of one unit stay together: what is shared out is units, by their first
+    image, so that with units of several images the share of images is not exact.
     Raises UserError if either part would be empty or a class too small to be shared out.
     """
-    count = len(labels)
-    held_out = round(count * validation_fraction)
+    _, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))  # units in the order of their first images
+    unit_of, first = rank[unit_of], np.sort(first)
+    count = len(first)
+    held_out = round(count * fraction)
     if not 0 < held_out < count:
+        what = "images" if count == len(labels) else "groups of images"
         raise UserError(
-            f"preprocess.validation_fraction: {validation_fraction} of {count} images leaves "
-            f"{count - held_out} to train and {held_out} to validate; each needs one at least"
+            f"{key}: {fraction} of {count} {what} leaves {count - held_out} to keep and {held_out} "
+            "to hold out; each needs one at least"
         )
-    everything = np.arange(count)
+    chosen = np.zeros(count, bool)
     if split == "tail":
-        return everything[:-held_out], everything[-held_out:]
-    # Imported here: it takes a second, which the default split need not wait for.
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+        chosen[-held_out:] = True
+    else:
+        # Imported here: it takes a second, which the default split need not wait for.
+        from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
-    try:
-        train, validation = train_test_split(
-            everything,
-            test_size=held_out,
-            random_state=split_seed,
-            stratify=labels if split == "stratified" else None,
+        stratify = labels[first] if split == "stratified" else None
+        if stratify is not None:
+            refuse_small_classes(stratify, held_out, classes, key)
+        _, test = train_test_split(
+            np.arange(count), test_size=held_out, random_state=seed, stratify=stratify
         )
-    except ValueError as error:
+        chosen[test] = True
+    return np.flatnonzero(~chosen[unit_of]), np.flatnonzero(chosen[unit_of])
+
+
+def refuse_small_classes(labels: Numbers, held_out: int, classes: list[str], key: str) -> None:
+    """Raise UserError unless each class can be on both sides of a stratified split.
+
+    `labels` (count,) has an entry for each image, or for several that stay together.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    if single:
         raise UserError(
-            f"preprocess.split: {split} cannot share out the classes: {error}"
-        ) from None
-    return np.sort(train), np.sort(validation)
+            f"{key}: stratified cannot share out {len(single)} of {len(classes)} classes, which "
+            f"have one image (or one group) each: {', '.join(single[:10])}. Add images, or choose "
+            "another split"
+        )
+    present = int((counts > 0).sum())
+    fewer = min(held_out, len(labels) - held_out)
+    if fewer < present:
+        raise UserError(
+            f"{key}: stratified cannot share out {present} classes, as one side would have {fewer} "
+            f"of {len(labels)} images (or groups): choose another fraction or split"
+        )
 
 
-def refuse_absent_classes(
-    labels: npt.NDArray[np.uint8], train: Indices, validation: Indices, classes: list[str]
-) -> None:
-    """Raise UserError if a class has no image to train on, or none to validate by."""
-    for part, rows in (("train on", train), ("validate by", validation)):
+def join_units(contents: Numbers, groups: Numbers | None) -> Numbers:
+    """A number (count,) for each image, the same for all that are linked by content or group."""
+    if groups is None:
+        return contents
+    from scipy.sparse import coo_array  # noqa: PLC0415  # for sources with groups alone
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    count = int(contents.max()) + 1
+    size = count + int(groups.max()) + 1
+    links = coo_array((np.ones(len(contents)), (contents, count + groups)), (size, size))
+    _, component = connected_components(links, directed=False)
+    units: Numbers = component[contents].astype(np.int64)
+    return units
+
+
+def spread_splits(splits: npt.NDArray[np.uint8], units: Numbers) -> npt.NDArray[np.uint8]:
+    """The splits (count,), where images of no split have that of those they belong together with.
+
+    Raises UserError if the source's own splits part images that belong together.
+    """
+    own = splits != NO_SPLIT
+    if not own.any():
+        return splits
+    last = np.zeros(int(units.max()) + 1, np.uint8)
+    first = np.full(len(last), np.iinfo(np.uint8).max, np.uint8)
+    np.maximum.at(last, units[own], splits[own])
+    np.minimum.at(first, units[own], splits[own])
+    parted = int(((last > 0) & (first < last)).sum())
+    if parted:
+        raise UserError(
+            f"the source's own splits part {parted} groups of images, so that one lies on both "
+            'sides: correct the splits, or set splits.group to "" in dataset.yaml'
+        )
+    return np.where(own, splits, last[units])
+
+
+def refuse_absent_classes(labels: Numbers, parts: dict[str, Indices], classes: list[str]) -> None:
+    """Raise UserError if a class has no image to train on, to validate by, or to test by."""
+    for part, rows in parts.items():
         counts = np.bincount(labels[rows], minlength=len(classes))
         absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
         if absent:
+            has = np.bincount(labels, minlength=len(classes))
+            few = ", ".join(f"{name} ({has[classes.index(name)]} in all)" for name in absent[:10])
             raise UserError(
-                f"the split leaves no image to {part} of {len(absent)} of {len(classes)} classes: "
-                f"{', '.join(absent[:10])}. If the images are sorted by class, set "
-                "preprocess.split: stratified; if they are few, another validation_fraction"
+                f"no {part} image of {len(absent)} of {len(classes)} classes: {few}. Each class "
+                "needs one in each split: add images, or set preprocess.split (for the test images "
+                "splits.test_split) to stratified, or another fraction"
             )

@@ -22,6 +22,8 @@ ALLOWED = {
     "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
     # The project's own, and what TensorFlow says
     "DATASET_FOLDER", "STAGES_PLAIN", "TF_CPP_MIN_LOG_LEVEL",
+    # A cluster that decodes images, and the token that it asks for
+    "DECODE_RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH",
 }  # fmt: skip
 ALLOWED_FAMILIES = r"LC_\w+|DVC_\w+|NPM_CONFIG_\w+"
 # These may change a result: they enter the record of what it was made from (record.py).

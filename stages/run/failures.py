@@ -17,7 +17,12 @@ def failures_in_one_line(command: str, retry: str = "repeat the command") -> Ite
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("stages", "tools", "sweeps"):
+        if error.name is None or error.name.split(".")[0] in (
+            "stages",
+            "tools",
+            "sweeps",
+            "serving",
+        ):
             raise
         sys.exit(
             f"{command}: the Python at {sys.executable} lacks the package '{error.name}'. "

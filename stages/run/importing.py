@@ -20,7 +20,7 @@ from stages.shared.errors import UserError
 
 # Optional packages that these libraries import if installed; no stage needs them.
 HIDDEN = {"keras": ("matplotlib", "pandas", "scipy", "sklearn"), "seaborn": ("scipy",)}
-LARGEST = {"train": "keras", "evaluate": "keras", "plots": "seaborn"}  # the slowest import
+LARGEST = {"train": "keras", "plots": "seaborn"}  # the slowest import
 # TensorFlow maps 2.8 GB on two cores, more on others. Where it may not, it aborts, or waits for
 # ever.
 ADDRESS_SPACE_BYTES = 4e9

@@ -7,10 +7,18 @@ here; params.yaml holds every value.
 
 import re
 import unicodedata
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from stages.run.keys import as_attributes
 from stages.run.yaml_files import Section, read_yaml, validate
@@ -52,6 +60,14 @@ def on_one_line(name: str) -> str:
 Name = Annotated[str, AfterValidator(on_one_line)]
 
 
+def beside_dataset_yaml(name: str) -> str:
+    """Refuse a path that leads out of the data set's folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"expected a path in the folder of dataset.yaml, found {name!r}")
+    return name
+
+
 class Augmentation(Section):
     rotation: Annotated[float, Field(ge=0, le=180)]
     translation: Annotated[float, Field(ge=0, le=1000)]
@@ -71,6 +87,7 @@ class Train(Section):
     threads: Annotated[int, Field(ge=1, le=1024)]
     precision: Literal["float32", "mixed_bfloat16"]
     members: Annotated[int, Field(ge=1, le=100)]
+    class_weight: Literal["none", "balanced"]
     refit: bool
     augmentation: Augmentation
 
@@ -121,8 +138,12 @@ class Model(Section):
 
 class Preprocess(Section):
     validation_fraction: Annotated[float, Field(gt=0, lt=1)]
-    split: Literal["tail", "stratified", "random"]
+    split: Literal["tail", "stratified", "random", "grouped"]
     split_seed: Seed
+
+
+class Evaluate(Section):
+    accepted_error: Annotated[float, Field(gt=0, lt=1)]
 
 
 class Plots(Section):
@@ -136,6 +157,7 @@ class Params(Section):
     train: Train
     model: Model
     preprocess: Preprocess
+    evaluate: Evaluate
     plots: Plots
 
     @field_validator("dataset")
@@ -158,27 +180,138 @@ class Params(Section):
         return self
 
 
-class DataFile(Section):
-    """An IDX file as its sources name it; size in bytes and hash are those of its plain content."""
+class PublishedFile(Section):
+    """A file to download; size in bytes and hash are those of its plain content."""
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
     size: Annotated[int, Field(gt=0)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class DataFiles(Section):
-    train_images: DataFile
-    train_labels: DataFile
-    test_images: DataFile
-    test_labels: DataFile
+class OwnFile(Section):
+    """A file that lies beside dataset.yaml."""
+
+    name: Annotated[Name, AfterValidator(beside_dataset_yaml)]
+
+
+class OwnImages(Section):
+    """A folder or an archive of images beside dataset.yaml, and how many images it holds."""
+
+    name: Annotated[Name, AfterValidator(beside_dataset_yaml)]
+    count: Annotated[int, Field(gt=0)]
+
+
+def kind_of_file(file: Any) -> str:
+    keys = file if isinstance(file, dict) else vars(file) if isinstance(file, Section) else {}
+    if "size" in keys or "sha256" in keys:
+        return "published"
+    return "images" if "count" in keys else "own"
+
+
+DataFile = Annotated[
+    Annotated[PublishedFile, Tag("published")]
+    | Annotated[OwnImages, Tag("images")]
+    | Annotated[OwnFile, Tag("own")],
+    Discriminator(kind_of_file),
+]
+
+
+class IdxFormat(Section):
+    name: Literal["idx"]
+    first_label: Annotated[int, Field(ge=0, le=1)]
+
+
+class NpzFormat(Section):
+    name: Literal["npz"]
+    first_label: Annotated[int, Field(ge=0, le=1)]
+
+
+class CsvFormat(Section):
+    """`first_label: names` says that labels are names of classes."""
+
+    name: Literal["csv"]
+    label: Name
+    first_label: Annotated[int, Field(ge=0, le=1)] | Literal["names"]
+
+
+class ParquetFormat(Section):
+    name: Literal["parquet"]
+    image: Name
+    label: Name
+    first_label: Annotated[int, Field(ge=0, le=1)] | Literal["names"]
+
+
+class FolderFormat(Section):
+    name: Literal["folder"]
+    layout: Literal["classes", "splits", "labels.csv"]
+
+
+Format = Annotated[
+    Annotated[IdxFormat, Tag("idx")]
+    | Annotated[NpzFormat, Tag("npz")]
+    | Annotated[CsvFormat, Tag("csv")]
+    | Annotated[ParquetFormat, Tag("parquet")]
+    | Annotated[FolderFormat, Tag("folder")],
+    Field(discriminator="name"),
+]
+
+# The files of each format, by their roles; a table may come in parts: train, train_2, ...
+TABLES = "(all|train|validation|test)(_[0-9]{1,9})?"
+ROLES = {
+    "idx": "(train|test)_(images|labels)", "npz": "all", "csv": TABLES, "parquet": TABLES,
+    "folder": "all",
+}  # fmt: skip
+ROLES_IN_WORDS = {
+    "all": "all",
+    ROLES["idx"]: "train_images, train_labels, test_images, test_labels",
+    TABLES: "all, train, validation or test; of several parts train, train_2, ...",
+}
+Grey = Annotated[int, Field(ge=0, le=255)]
+Background = Annotated[
+    Annotated[Grey, Tag("grey")]
+    | Annotated[list[Grey], Field(min_length=3, max_length=3), Tag("rgb")],
+    Discriminator(lambda value: "rgb" if isinstance(value, list) else "grey"),
+]
+
+
+class Images(Section):
+    """How an image is brought to the network's size; sizes in pixels."""
+
+    height: Annotated[int, Field(ge=4, le=1024)]
+    width: Annotated[int, Field(ge=4, le=1024)]
+    colour: Literal["grey", "rgb"]
+    fit: Literal["pad", "crop", "stretch", "ink"]
+    background: Background
+
+    @model_validator(mode="after")
+    def background_of_that_colour(self) -> Self:
+        if isinstance(self.background, list) != (self.colour == "rgb"):
+            expected = "[red, green, blue]" if self.colour == "rgb" else "one number"
+            raise ValueError(
+                f"background: expected {expected}, as colour is {self.colour}; "
+                f"found {self.background}"
+            )
+        if self.fit == "ink" and self.colour != "grey":
+            raise ValueError("fit: ink is for grey images; found colour: rgb")
+        return self
+
+
+class Splits(Section):
+    test_fraction: Share
+    test_split: Literal["tail", "random", "stratified", "grouped"]
+    group: Name | Literal[""]  # "" is none: DVC writes null in two ways
 
 
 class Dataset(Section):
     title: Name
-    classes: Annotated[list[Name], Field(min_length=2, max_length=256)]
+    classes: Annotated[list[Name], Field(min_length=2, max_length=1000)]
     class_axis: Name
-    files: DataFiles
+    format: Format
+    files: Annotated[dict[str, DataFile], Field(min_length=1)]
     sources: list[Annotated[str, Field(pattern=r"^(https?://|npm:)[^{}]+\{name\}[^{}]*$")]]
+    images: Images
+    splits: Splits
+    skip_bad: bool
     suspect_test_labels: list[Annotated[int, Field(ge=0)]]
     licence: str
     citation: str
@@ -186,10 +319,58 @@ class Dataset(Section):
     @field_validator("classes")
     @classmethod
     def a_name_for_each_class(cls, classes: list[str]) -> list[str]:
-        wrong = [name for name in classes if classes.count(name) > 1]
+        counts = Counter(classes)
+        wrong = [name for name, count in counts.items() if count > 1]
         if wrong:
-            raise ValueError(f"expected a name of its own for each class, found {wrong}")
+            raise ValueError(f"expected a name of its own for each class, found {wrong} again")
         return classes
+
+    @model_validator(mode="after")
+    def files_of_the_format(self) -> Self:
+        pattern = ROLES[self.format.name]
+        wrong = [role for role in self.files if not re.fullmatch(pattern, role)]
+        if wrong:
+            raise ValueError(
+                f"files: for the format {self.format.name} expected {ROLES_IN_WORDS[pattern]}; "
+                f"found {', '.join(wrong)}"
+            )
+        if self.format.name == "idx":
+            for split in ("train", "test"):
+                pair = {f"{split}_images", f"{split}_labels"}
+                if len(pair & set(self.files)) == 1 or (
+                    split == "train" and not pair & set(self.files)
+                ):
+                    raise ValueError(f"files: expected both of {sorted(pair)}")
+        counted = [role for role, file in self.files.items() if isinstance(file, OwnImages)]
+        own = [role for role, file in self.files.items() if isinstance(file, OwnFile)]
+        if self.format.name == "folder" and own:
+            raise ValueError(f"files.{own[0]}: expected a count of its images beside its name")
+        if self.format.name != "folder" and counted:
+            raise ValueError(f"files.{counted[0]}: only the format folder has a count")
+        return self
+
+    @model_validator(mode="after")
+    def a_group_to_split_by(self) -> Self:
+        group = self.splits.group
+        if self.splits.test_split == "grouped" and not group:
+            raise ValueError("splits.test_split: grouped, but splits.group says no group")
+        if group and self.format.name in ("idx", "npz"):
+            raise ValueError(f'splits.group: the format {self.format.name} has no groups; write ""')
+        if group and group != "group" and self.format.name == "folder":
+            try:
+                pairs = re.compile(group).groups
+            except (re.error, RecursionError, OverflowError) as fault:
+                raise ValueError(f"splits.group: {group!r} is no pattern: {fault}") from None
+            if pairs != 1:
+                raise ValueError(
+                    "splits.group: expected the column group, or a pattern over paths with one "
+                    f"pair of parentheses around what images of a group share; found {group!r}"
+                )
+        return self
+
+
+class NamedDataset(Dataset):
+    folder: str  # of data/, which dataset.yaml need not say
 
 
 def read_sections(params: Path = PARAMS, data: Path = DATA) -> dict[str, Any]:
@@ -206,5 +387,11 @@ def read_sections(params: Path = PARAMS, data: Path = DATA) -> dict[str, Any]:
         )
     path = data / values.dataset / "dataset.yaml"
     dataset = validate(Dataset, read_yaml(path), path)
+    if values.preprocess.split == "grouped" and not dataset.splits.group:
+        raise UserError(
+            f"{params}: preprocess.split: found grouped, but {path} says no group: name a column "
+            "or a pattern in its splits.group, or choose another split"
+        )
     sections: dict[str, Any] = as_attributes(values.model_dump())
-    return vars(sections) | {"dataset": as_attributes(dataset.model_dump())}
+    named = dataset.model_dump() | {"folder": values.dataset}
+    return vars(sections) | {"dataset": as_attributes(named)}

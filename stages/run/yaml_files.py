@@ -2,10 +2,12 @@
 
 import re
 import reprlib
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import TagToken
@@ -23,14 +25,8 @@ class Section(BaseModel):
 
 def read_yaml(path: Path) -> object:
     """The file as DVC reads it (YAML 1.2: 1e-05 is a number), without tags or duplicate keys."""
-    yaml = YAML(typ="safe", pure=True)
     try:
-        text = path.read_text(encoding="utf-8")
-        tags = [token for token in yaml.scan(text) if isinstance(token, TagToken)]
-        if tags:
-            place = f"{path}, line {tags[0].start_mark.line + 1}"
-            raise UserError(f"{place}: a YAML tag (!...) is not allowed; remove it")
-        return yaml.load(text)
+        return deepcopy(parse_yaml(path.read_text(encoding="utf-8"), path))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: `git checkout -- {path}` brings it back") from None
     except UnicodeDecodeError as error:
@@ -42,20 +38,30 @@ def read_yaml(path: Path) -> object:
         raise UserError(f"{path}{line}: not readable as YAML: {problem}") from None
 
 
+@cache  # a stage reads its few files again and again, which takes a tenth of a second each time
+def parse_yaml(text: str, path: Path) -> object:
+    yaml = YAML(typ="safe", pure=True)
+    tags = [token for token in yaml.scan(text) if isinstance(token, TagToken)]
+    if tags:
+        place = f"{path}, line {tags[0].start_mark.line + 1}"
+        raise UserError(f"{place}: a YAML tag (!...) is not allowed; remove it")
+    return yaml.load(text)
+
+
 def validate(kind: type[Kind], values: object, path: Path) -> Kind:
     """`values` as a `kind`; UserError names each problem's place, what was found and expected."""
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-        lines = [f"  {describe_problem(kind, error)}" for error in errors]
+        lines = [f"  {describe_problem(kind, values, error)}" for error in errors]
         count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
         raise UserError("\n".join([f"{path} has {count}:", *lines])) from None
 
 
-def describe_problem(kind: Any, error: Any) -> str:
+def describe_problem(kind: Any, values: object, error: Any) -> str:
     """One problem in words: its place in the file, what is expected there, what was found."""
-    place = ".".join(map(str, error["loc"])) or "the file"
+    place = place_in_file(values, error)
     found = short_repr(error["input"])
     match error["type"]:
         case "missing":
@@ -64,8 +70,34 @@ def describe_problem(kind: Any, error: Any) -> str:
             return f"{place}: unknown key; expected one of {allowed_keys(kind, error['loc'][:-1])}"
         case "value_error":
             return f"{place}: {error['ctx']['error']}"
-    message = re.sub(" or instance of .*", "", error["msg"].replace("Input should", "should"))
+        case "union_tag_not_found":
+            return f"{place}.{error['ctx']['discriminator'].strip(chr(39))}: missing; add it"
+        case "union_tag_invalid":
+            key = error["ctx"]["discriminator"].strip("'")
+            found = short_repr(error["input"][key])
+            return f"{place}.{key}: should be one of {error['ctx']['expected_tags']}, found {found}"
+    message = error["msg"].replace("Input should", "should").replace(" after validation", "")
+    message = re.sub(" or (instance of|object to extract) .*", "", message)
     return f"{place}: {message}, found {found}"
+
+
+def place_in_file(values: Any, error: Any) -> str:
+    """The keys on the way to a problem, without pydantic's names for what is chosen by a value."""
+    keys = []
+    *way, last = error["loc"] or ("the file",)
+    for key in way:
+        if is_key(values, key):
+            keys.append(key)
+            values = values[key]
+    if is_key(values, last) or error["type"] == "missing" or not error["loc"]:
+        keys.append(last)
+    return ".".join(map(str, keys))
+
+
+def is_key(values: Any, key: str | int) -> bool:
+    if isinstance(values, list):
+        return isinstance(key, int) and key < len(values)
+    return isinstance(values, dict) and key in values
 
 
 def short_repr(value: object) -> str:
@@ -78,5 +110,24 @@ def short_repr(value: object) -> str:
 
 def allowed_keys(kind: Any, place: tuple[str | int, ...]) -> str:
     for key in place:
-        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[key].annotation
+        kind = kind_at(kind, key)
     return ", ".join(kind.model_fields)
+
+
+def kind_at(kind: Any, key: str | int) -> Any:
+    """The type of the value at a key of `kind`; of a choice of types, the one with that tag."""
+    if hasattr(kind, "model_fields"):
+        return kind.model_fields[str(key)].annotation
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    if get_origin(kind) is list:
+        return get_args(kind)[0]
+    tagged = {
+        part.tag: get_args(choice)[0]
+        for choice in get_args(kind)
+        for part in get_args(choice)[1:]
+        if isinstance(part, Tag)
+    }
+    return tagged[str(key)]

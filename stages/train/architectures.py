@@ -1,12 +1,14 @@
 """The networks. Each is a function of its block in params.yaml and shows its layers.
 
-A network takes uint8 images (batch, height, width) and gives probabilities (batch, classes):
-scaling and flattening are its first layers, so that the saved model needs no preprocessing.
+A network takes uint8 images, grey (batch, height, width) or in colour (batch, height, width, 3),
+and gives probabilities (batch, classes): scaling and flattening are its first layers, so that the
+saved model needs no preprocessing.
 Layers are named here: Keras' automatic names depend on what else the process has built.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +21,10 @@ from stages.shared.errors import UserError
 if TYPE_CHECKING:
     from stages.run.params import Model
     from stages.train.batches import Part
+
+# Images above 28 x 28 leave many places: of 128 x 128 the default cnn leaves 26 x 26 with 128
+# values each, 86 million weights for 1,000 classes. Their mean has 128,000 and trains as well.
+LARGEST_FLATTENED = 28 * 28  # pixels of an image
 
 MOMENTUM = 0.9  # of the moving statistics; Keras' 0.99 lags hundreds of weight updates behind
 
@@ -33,7 +39,7 @@ def network_maker(model: Model, training: Part, validation: Part) -> Callable[[]
 def build_network(
     name: str, image_shape: tuple[int, ...], classes: int, **block: object
 ) -> keras.Model:
-    """The network `name` for images of (height, width) with the arguments of its block."""
+    """The network `name` for images (height, width[, 3]) with the arguments of its block."""
     images = keras.Input(image_shape, dtype="uint8", name="images")
     x = layers.Rescaling(1 / 255, name="scale")(images)
     x = ARCHITECTURES[name](x, **block)
@@ -69,16 +75,17 @@ def cnn(
     dropout: float,
     batch_normalization: bool,
 ) -> keras.KerasTensor:
-    """Convolutions with ReLU; one with a stride above 1 is padded, others trim the border."""
-    x = layers.Reshape((*x.shape[1:], 1), name="grey")(x)
+    """Convolutions with ReLU; one with a stride above 1 is padded, others trim the border.
+
+    Raises UserError if the layers shrink the image below a kernel.
+    """
+    size = x.shape[1:3]
+    refuse_small_images(size, kernels, strides)
+    if len(x.shape) == 3:
+        x = layers.Reshape((*size, 1), name="grey")(x)
     rows = enumerate(zip(filters, kernels, strides, strict=True), start=1)
     for number, (width, kernel, stride) in rows:
         padding = "same" if stride > 1 else "valid"
-        if padding == "valid" and kernel > min(x.shape[1:3]):
-            raise UserError(
-                f"model.cnn: the layers before leave {x.shape[1]} x {x.shape[2]} pixels of an "
-                f"image to layer {number} with a kernel of {kernel}: give fewer or smaller ones"
-            )
         x = layers.Conv2D(
             width, kernel, stride, padding, use_bias=not batch_normalization, name=f"conv_{number}"
         )(x)
@@ -87,7 +94,36 @@ def cnn(
         x = layers.ReLU(name=f"relu_{number}")(x)
         if dropout and (stride > 1 or number == len(filters)):
             x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
+    if math.prod(size) > LARGEST_FLATTENED:
+        return layers.GlobalAveragePooling2D(name="mean")(x)
     return layers.Flatten(name="flatten")(x)
+
+
+def refuse_small_images(size: tuple[int, int], kernels: list[int], strides: list[int]) -> None:
+    """Raise UserError, with kernels that fit, if the cnn leaves a layer less than its kernel."""
+    left, fitting, problem = size, list[int](), ""
+    for number, (kernel, stride) in enumerate(zip(kernels, strides, strict=True), start=1):
+        fits = kernel if stride > 1 else min(kernel, *left)
+        if fits < kernel and not problem:
+            problem = (
+                f"the layers before leave {left[0]} x {left[1]} pixels of an image to layer "
+                f"{number} with a kernel of {kernel}"
+            )
+        fitting.append(fits)
+        left = shrink(left, fits, stride)
+    if problem:
+        raise UserError(
+            f"model.cnn: {problem}. Kernels that fit images of {size[0]} x {size[1]} pixels: "
+            f"{fitting}. Fewer layers fit as well, or larger images (dataset.yaml, images)"
+        )
+
+
+def shrink(size: tuple[int, int], kernel: int, stride: int) -> tuple[int, int]:
+    """What a convolution leaves of (height, width): padded with a stride above 1, else trimmed."""
+    height, width = size
+    if stride > 1:
+        return math.ceil(height / stride), math.ceil(width / stride)
+    return height - kernel + 1, width - kernel + 1
 
 
 ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp, "cnn": cnn}

@@ -71,13 +71,24 @@ def smoothing_weights(size: int) -> Float32s:
 
 # Compiled, thirty loops over the pixels become one. AutoGraph would leave a file behind.
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-def transform_images(images: tf.Tensor, matrices: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Images (count, height, width) as uint8, transformed: bilinear, with 0 beyond the edges."""
-    _, height, width = images.shape
+def transform_images(
+    images: tf.Tensor, matrices: tf.Tensor, noise: tf.Tensor, background: tuple[int, ...] = (0,)
+) -> tf.Tensor:
+    """Images (count, height, width[, 3]) as uint8, transformed: bilinear.
+
+    `background` is what lies beyond the edges: a value for each channel.
+    """
+    height, width = images.shape[1:3]
     places = find_places(height, width, matrices)
     if noise.shape[0]:
         places += tf.reshape(smooth_noise(height, width, noise), places.shape)
-    return tf.reshape(interpolate(images, places), images.shape)
+    if images.shape.rank == 3:
+        return tf.reshape(interpolate(images, places, *background), images.shape)
+    channels = [
+        interpolate(images[..., channel], places, beyond)
+        for channel, beyond in enumerate(background)
+    ]
+    return tf.reshape(tf.stack(channels, axis=-1), images.shape)
 
 
 def find_places(height: int, width: int, matrices: tf.Tensor) -> tf.Tensor:
@@ -97,11 +108,12 @@ def smooth_noise(height: int, width: int, noise: tf.Tensor) -> tf.Tensor:
     return tf.matmul(columns, smoothing_weights(width), transpose_b=True)
 
 
-def interpolate(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """The value of each image at the places, as uint8 (count, pixels): bilinear, 0 outside."""
+def interpolate(images: tf.Tensor, places: tf.Tensor, beyond: int) -> tf.Tensor:
+    """The value of each grey image at the places, as uint8 (count, pixels): bilinear."""
     count, height, width = images.shape
-    # A frame of zeros stands for everything beyond the edges.
-    framed = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2]]), [-1])
+    # A frame of that value stands for everything beyond the edges.
+    frame = tf.constant(beyond, tf.uint8)
+    framed = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2]], constant_values=frame), [-1])
     row = width + 3
     y = tf.clip_by_value(places[:, 0], -1, height) + 1
     x = tf.clip_by_value(places[:, 1], -1, width) + 1

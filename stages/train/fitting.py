@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from stages.shared.prediction import BATCH_IMAGES
 from stages.train.batches import Batches, Part
 from stages.train.checkpoints import Checkpoints
+from stages.train.class_weights import balance_classes
 from stages.train.fast_paths import fuse_batch_normalization, make_adam
 from stages.train.history import History
 from stages.train.precision import use_precision
+from stages.train.prediction import images_per_batch
 from stages.train.progress import EpochLine, StepBar, StopAtNaN
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from stages.run.params import Train
 
 STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
@@ -33,6 +36,7 @@ def fit_members(
     train: Train,
     scratch: Path,
     plain: bool,
+    background: int | Sequence[int] = 0,
 ) -> tuple[list[keras.Model], list[History]]:
     """Train train.members networks with the seeds seed, seed + 1, ...: see `fit_network`."""
     networks, histories = [], []
@@ -40,7 +44,14 @@ def fit_members(
         if train.members > 1:
             print(f"Member {member + 1} of {train.members}")
         network, history = fit_network(
-            make_network, parts, held_out, seed + member, train, scratch / str(member), plain=plain
+            make_network,
+            parts,
+            held_out,
+            seed + member,
+            train,
+            scratch / str(member),
+            plain=plain,
+            background=background,
         )
         networks.append(network)
         histories.append(history)
@@ -56,9 +67,12 @@ def fit_network(
     scratch: Path,
     watchers: Sequence[keras.callbacks.Callback] = (),
     plain: bool = False,
+    background: int | Sequence[int] = 0,
 ) -> tuple[keras.Model, History]:
     """Train one network on the parts' images; `held_out` scores it after each epoch.
 
+    `background` is what augmentation moves in from beyond an image's edges: grey or red, green,
+    blue. With train.class_weight the training loss is weighted, that of `held_out` is not.
     Resumes from the last checkpoint in `scratch` if an earlier run left one. Returns the network
     in float32 and without an optimizer, and a column for each score, a value an epoch. Training
     scores are means over the epoch, while the weights change and dropout is on. Losses are those
@@ -69,7 +83,10 @@ def fit_network(
     with use_precision(train.precision):
         network = make_network()
     classes = network.output.shape[1]
-    batches = Batches(parts, classes, train.batch_size, seed, train.augmentation)
+    weights = balance_classes(parts, classes) if train.class_weight == "balanced" else None
+    batches = Batches(
+        parts, classes, train.batch_size, seed, train.augmentation, background, weights
+    )
     compile_network(network, train, len(batches), plain)
     history = keras.callbacks.History()
     checkpoints = Checkpoints(scratch, history)
@@ -83,7 +100,7 @@ def fit_network(
         initial_epoch=done,
         epochs=train.epochs,
         shuffle=False,  # Batches does
-        validation_data=Batches([held_out], classes, BATCH_IMAGES).dataset() if held_out else None,
+        validation_data=make_validation_data(held_out, classes) if held_out else None,
         callbacks=[start, history, StopAtNaN(), checkpoints, *bars, EpochLine(), *watchers],
         verbose=0,
     )
@@ -91,6 +108,11 @@ def fit_network(
     trained = make_network()
     trained.set_weights(network.get_weights())
     return trained, {name: columns[name] for name in sorted(columns)}
+
+
+def make_validation_data(held_out: Part, classes: int) -> tf.data.Dataset:
+    size = images_per_batch(*held_out[0].shape[1:3])
+    return Batches([held_out], classes, size).dataset()
 
 
 def compile_network(network: keras.Model, train: Train, steps_per_epoch: int, plain: bool) -> None:

@@ -1,4 +1,4 @@
-"""Writes the model's file, with bytes that depend on nothing but the network and its weights."""
+"""Writes the model's files, with bytes that depend on nothing but the network and its weights."""
 
 import json
 import tempfile
@@ -12,6 +12,15 @@ from stages.shared.atomic_write import atomic_write
 DATE = "1980-01-01@00:00:00"  # instead of the moment of saving; the earliest a zip file can hold
 METADATA = "metadata.json"
 ARCHIVE_FILES = (METADATA, "config.json", "model.weights.h5")
+
+
+def save_models(model: keras.Model, onnx: bytes, folder: Path) -> None:
+    """Write model.keras and classifier/model.onnx into `folder`."""
+    portable = folder / "classifier" / "model.onnx"
+    portable.unlink(missing_ok=True)  # a kill between the two leaves one missing, no unlike pair
+    save_model(model, folder / "model.keras")
+    with atomic_write(portable) as file:
+        file.write(onnx)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

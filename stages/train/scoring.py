@@ -10,8 +10,8 @@ import numpy as np
 
 from stages.shared.arrays import write_array
 from stages.shared.atomic_write import atomic_write
-from stages.shared.prediction import predict
 from stages.shared.scores import Probabilities, accuracy, loss
+from stages.train.prediction import predict
 
 if TYPE_CHECKING:
     import keras
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from stages.train.batches import Part
 
 
-def write_scores(network: keras.Model, held_out: Part | None, reports: Path) -> None:
-    """Write probabilities_validation.npy and validation.json; with nothing held out, no score."""
+def write_scores(network: keras.Model, held_out: Part | None, reports: Path) -> Probabilities:
+    """Write probabilities_validation.npy and validation.json; with nothing held out, no score.
+
+    Returns the probabilities (count, classes), of no images if nothing is held out.
+    """
     scores: dict[str, float] = {}
     probabilities = np.zeros((0, network.output.shape[1]), np.float32)
     if held_out:
@@ -29,6 +32,7 @@ def write_scores(network: keras.Model, held_out: Part | None, reports: Path) -> 
     scores["parameters"] = network.count_params()
     with atomic_write(reports / "validation.json") as file:
         file.write((json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
+    return probabilities
 
 
 def score_network(network: keras.Model, part: Part) -> tuple[Probabilities, dict[str, float]]:

@@ -1,12 +1,13 @@
 """The documents say what is: their commands work, their outputs, links and names are true.
 
-A block of a document, indented by four spaces or fenced, is one of four:
+A block of a document, indented by four spaces or fenced, is one of five:
 
 - a transcript, `$ command` and below it what the command prints: it runs here, on the tiny data
   set, and has to print the same words in the same order. Numbers and hashes may differ, and a line
   `...` stands for any lines;
 - a drawing of the tree: each line starts with a path, which has to exist;
 - Python: it has to parse;
+- a part of a dataset.yaml: it has to be right;
 - anything else is a list of commands, which may take hours or a cluster: each has to parse, by the
   rule of its program in PROGRAMS.
 
@@ -34,6 +35,8 @@ from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
 
 from stages.run.keys import get_value, set_value
+from stages.run.params import Dataset
+from stages.run.yaml_files import validate
 
 NAMES = ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"]
 DOCUMENTS = sorted(
@@ -53,16 +56,21 @@ MADE_LATER = {
     ".dvc/tmp/stages/sweep/": "a sweep, until it ends",
     ".dvc/tmp/stages/train/KEY": "a training, until it ends",
     ".venv/bin/activate": "make",
+    "export.json": "python -m tools.export",
+    "models/classifier": "dvc repro",
     "packed-refs.lock": "git, while it runs",
+    "request.json": "an example of a request",
     "report/model_card.md": "python -m tools.report --card",
     "report/report.md": "python -m tools.report",
     "sweeps/made_from.json": "python -m sweeps",
     "data/x": "an example of a name that is wrong",
+    "data/NAME/images": "python -m tools.dataset",
+    **dict.fromkeys(["CLASS/image", "SPLIT/CLASS/image", "labels.csv", "test.csv"], "one's own"),
 }
 each_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
 )
-OURS = ("benchmarks", "stages", "sweeps", "tests", "tools")  # the packages of this project
+OURS = ("benchmarks", "serving", "stages", "sweeps", "tests", "tools")  # this project's packages
 COMMAND = re.compile(r"(dvc|git|python -m) |make( |$)")  # how a command in a text starts
 
 
@@ -76,7 +84,8 @@ class Block(NamedTuple):
             return "transcript"
         if all(is_path(line.split()[0]) for line in self.lines if line.strip()):
             return "tree"
-        return "python" if is_python("\n".join(self.lines)) else "commands"
+        text = "\n".join(self.lines)
+        return "python" if is_python(text) else "dataset" if is_dataset(text) else "commands"
 
 
 # Reading the documents
@@ -125,6 +134,15 @@ def is_python(text: str) -> bool:
     except SyntaxError:
         return False
     return not all(isinstance(node, ast.Expr | ast.AnnAssign) for node in tree.body)
+
+
+def is_dataset(text: str) -> bool:
+    """Whether it is YAML whose keys are those of a dataset.yaml."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    return isinstance(values, dict) and values.keys() <= Dataset.model_fields.keys()
 
 
 def is_path(name: str) -> bool:
@@ -249,7 +267,7 @@ def check_python(words: list[str]) -> None:
     declared = declared_arguments(ast.parse(code))
     takes_words = "sys.argv" in code or any(not name.startswith("-") for name in declared)
     for before, word in itertools.pairwise(["", *arguments]):
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             option = word.partition("=")[0]
             assert option in declared, f"{module} has no option {option}"
         else:
@@ -320,14 +338,17 @@ def check_files(words: list[str]) -> None:
 Rules = dict[str, Callable[[list[str]], None]]
 
 # The rule of each program. ray's is a test of its own, since ray may not be installed. Of the last
-# ones, only the files that they get are ours.
+# ones, only the files that they get are ours. curl's are run by tests/serving.
 PROGRAMS: Rules = {
     "dvc": check_dvc,
     "make": check_make,
     "python": check_python,
     "git": check_git,
     "py-spy": check_py_spy,
-    "ray": lambda _words: None,
+    **dict.fromkeys(
+        ["cp", "curl", "docker", "kubectl", "md5sum", "mkdir", "npm", "ray", "tar"],
+        lambda _words: None,
+    ),
     **dict.fromkeys(["$EDITOR", "cd", "export", "pre-commit", "pytest", "source"], check_files),
 }
 
@@ -375,6 +396,15 @@ def test_ray_takes_its_arguments() -> None:
 @pytest.mark.parametrize("place", of_kind("python"))
 def test_python_parses(place: str) -> None:
     assert is_python("\n".join(BLOCKS[place].lines))
+
+
+@pytest.mark.parametrize("place", of_kind("dataset"))
+def test_a_part_of_a_dataset_is_right(place: str) -> None:
+    part = yaml.safe_load("\n".join(BLOCKS[place].lines))
+    whole = yaml.safe_load((ROOT / "data/mnist/dataset.yaml").read_text(encoding="utf-8"))
+    images = {"format": {"name": "folder", "layout": "classes"},
+              "files": {"all": {"name": "images", "count": 9}}}  # fmt: skip
+    validate(Dataset, whole | images | part, Path(place))
 
 
 @pytest.mark.parametrize(

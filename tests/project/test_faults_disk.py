@@ -43,7 +43,7 @@ REFUSED = 'refused() { if "$@"; then echo "ended well: $*"; exit 99; fi; }\n'
 
 @disk(
     done="The disk is full where a stage writes",
-    seen="No space left on device. Make room or access there, then `dvc repro` again.",
+    seen="bytes are needed there, and 8,192 are free. Make room",
 )
 @pytest.mark.usefixtures("mounts_allowed")
 def test_a_full_workspace(

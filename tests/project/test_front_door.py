@@ -17,6 +17,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+# Folders of this project: a package may have files in one of the same name.
+OURS = {
+    path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file() or path.name == "tests"
+}
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -140,17 +144,18 @@ def imported_packages(folder: str) -> set[str]:
                 elif isinstance(node, ast.ImportFrom):
                     modules.add(str(node.module))
     owners = packages_distributions()
-    roots = {module.split(".")[0] for module in modules}
+    roots = {module.split(".")[0] for module in modules} - OURS
     return {canonicalize_name(owner) for root in roots for owner in owners.get(root, [])}
 
 
 @pytest.mark.parametrize(
     ("folder", "groups"),
     [
-        ("stages", ()),
+        ("stages", ("parquet", "sweeps")),
         ("tools", ()),
         ("sweeps", ("sweeps",)),
-        ("benchmarks", ("sweeps", "bench")),
+        ("benchmarks", ("sweeps", "bench", "serve")),
+        ("serving", ("serve",)),
         ("tests", ("sweeps", "dev")),
     ],
 )
@@ -164,8 +169,9 @@ def test_locked_requirements_have_what_pyproject_names() -> None:
     for file, groups in [
         ("pipeline", ()),
         ("team", ("s3", "ssh")),
+        ("serve", ("serve",)),
         ("sweeps", ("sweeps",)),
-        ("dev", ("s3", "ssh", "sweeps", "dev")),
+        ("dev", ("s3", "ssh", "parquet", "serve", "sweeps", "dev")),
     ]:
         pinned = re.findall(
             r"^([\w.-]+)(?:\[.+])?==", read(f"requirements/{file}.txt"), re.MULTILINE

@@ -20,8 +20,8 @@ from tools.shared.imports import reached_files, stray_modules
 
 STAGES = ["fetch", "preprocess", "train", "evaluate", "plots"]
 
-# Where files come from changes nothing in them: their hashes are declared.
-NOT_DECLARED = {"sources"}
+# Where files come from changes nothing in them: their hashes are declared. `folder` is `dataset`.
+NOT_DECLARED = {"folder", "sources"}
 
 AFTER = {  # what follows when a stage's outputs changed
     "fetch": {"fetch", "preprocess", "train", "evaluate", "plots"},
@@ -34,7 +34,7 @@ AFTER = {  # what follows when a stage's outputs changed
 
 # Each value of params.yaml: another value for it, and the stages that are directly stale then.
 VALUES: dict[str, tuple[object, set[str]]] = {
-    "dataset": ("mnist", {"fetch", "preprocess", "evaluate", "plots"}),
+    "dataset": ("mnist", {"fetch", "preprocess", "train", "evaluate", "plots"}),
     "seed": (1, {"train"}),
     "preprocess.validation_fraction": (0.3, {"preprocess"}),
     "preprocess.split": ("random", {"preprocess"}),
@@ -48,6 +48,7 @@ VALUES: dict[str, tuple[object, set[str]]] = {
     "train.threads": (1, {"train"}),
     "train.precision": ("mixed_bfloat16", {"train"}),
     "train.members": (2, {"train"}),
+    "train.class_weight": ("balanced", {"train"}),
     "train.refit": (True, {"train"}),
     "train.augmentation.rotation": (5, {"train"}),
     "train.augmentation.translation": (1, {"train"}),
@@ -65,15 +66,20 @@ VALUES: dict[str, tuple[object, set[str]]] = {
     "model.cnn.strides": ([1, 2], set()),
     "model.cnn.dropout": (0.1, set()),
     "model.cnn.batch_normalization": (False, set()),
+    "evaluate.accepted_error": (0.1, {"evaluate"}),
     "plots.resolution": (50, {"plots"}),
     "plots.confused_pairs": (3, {"plots"}),
 }
 DATASET_KEYS: dict[str, set[str]] = {
-    "title": set(),
+    "title": {"evaluate"},
     "classes": {"preprocess", "evaluate", "plots"},
-    "class_axis": {"plots"},
-    "files": {"fetch"},
+    "class_axis": {"evaluate", "plots"},
+    "format": {"fetch", "preprocess"},
+    "files": {"fetch", "preprocess"},
     "sources": set(),
+    "images": {"preprocess", "train", "evaluate"},
+    "splits": {"preprocess"},
+    "skip_bad": {"preprocess"},
     "suspect_test_labels": {"preprocess", "evaluate"},
     "licence": set(),
     "citation": set(),
@@ -132,14 +138,25 @@ def used_params(stage: str) -> set[str]:
         trees = [
             ast.parse(path.read_text("utf-8")) for path in (ROOT / "stages" / stage).glob("*.py")
         ]
-        used |= {
-            f"data/${{dataset}}/dataset.yaml:{node.attr}"
+        read = {
+            ast.unparse(node).removeprefix("dataset.")
             for tree in trees
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "dataset"
-            if node.attr not in NOT_DECLARED
+            for node in longest_attributes(tree)
+            if ast.unparse(node).startswith("dataset.")
         }
+        # A section that is read as a whole somewhere is declared as a whole.
+        whole = {key for key in read if "." not in key}
+        keys = {key.split(".")[0] if key.split(".")[0] in whole else key for key in read}
+        used |= {f"data/${{dataset}}/dataset.yaml:{key}" for key in keys - NOT_DECLARED}
     return used
+
+
+def longest_attributes(tree: ast.AST) -> Iterator[ast.Attribute]:
+    """a.b.c, but not the a.b in it."""
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and id(node) not in inner:
+            yield node
 
 
 def undeclared(stages: dict[str, Any]) -> Iterator[str]:

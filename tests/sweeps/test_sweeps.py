@@ -258,7 +258,9 @@ class Searches:
         self.states = ["finished", "stopped", "failed"]
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def run_trials(self, _sweep, _start, _training, _validation, storage: str, name: str):
+    def run_trials(
+        self, _sweep, _start, _training, _validation, _background, storage: str, name: str
+    ):
         self.names.append(name)
         Path(storage, name).mkdir(parents=True, exist_ok=True)
         self.meanwhile()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from tools.compare.statistics import (
     BETTER,
@@ -118,29 +119,35 @@ def test_welch_says_nothing_without_a_spread() -> None:
 def test_bootstrap_of_the_mouse_data() -> None:
     """Efron and Tibshirani, An Introduction to the Bootstrap (1993), table 2.1: 23.36."""
     survival = np.array([94, 197, 16, 38, 99, 141, 23], np.float64)  # days
-    means = resampled_means(survival[:, None], np.random.default_rng(0), resamples=50_000)
+    (means,) = resampled_means([survival[:, None]], np.random.default_rng(0), resamples=50_000)
     assert means.std() == pytest.approx(23.36, rel=0.02)
 
 
-def test_resampled_columns_see_the_same_draws() -> None:
-    column = np.random.default_rng(1).normal(size=(500, 1))
-    means = resampled_means(np.hstack([column, 2 * column]), np.random.default_rng(0), 100)
+@pytest.mark.parametrize("dense_below", [0, 300], ids=["sparse", "dense"])
+def test_resampled_tables_see_the_same_draws(
+    dense_below: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.compare.statistics.SPARSE_FROM", dense_below)
+    column = np.random.default_rng(1).integers(0, 9, size=(500, 1)).astype(float)
+    tables = [np.hstack([column, 2 * column]), csr_array(column)]
+    means, of_sparse = resampled_means(tables, np.random.default_rng(0), 100)
     np.testing.assert_allclose(2 * means[:, 0], means[:, 1], atol=1e-6)
-    again = resampled_means(np.hstack([column, 2 * column]), np.random.default_rng(0), 100)
+    np.testing.assert_array_equal(means[:, :1], of_sparse)
+    again, _ = resampled_means(tables, np.random.default_rng(0), 100)
     np.testing.assert_array_equal(means, again)
 
 
 def test_resampling_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many draws fit into memory at once, each has as many images as there are."""
     monkeypatch.setattr("tools.compare.statistics.BLOCK", 1_000)
-    means = resampled_means(np.ones((400, 1)), np.random.default_rng(0), 7)
+    (means,) = resampled_means([np.ones((400, 1))], np.random.default_rng(0), 7)
     np.testing.assert_array_equal(means, np.ones((7, 1)))
 
 
 @pytest.mark.parametrize("shift", np.linspace(-0.3, 0.3, 13))
 def test_interval_and_p_value_of_the_bootstrap_agree(shift: float) -> None:
     column = shift + np.random.default_rng(2).normal(size=(200, 1))
-    resampled = resampled_means(column, np.random.default_rng(0))[:, 0]
+    resampled = resampled_means([column], np.random.default_rng(0))[0][:, 0]
     estimate = bootstrap_estimate(float(column.mean()), resampled)
     assert estimate.p is not None
     assert (estimate.p < LEVEL) == (estimate.low > 0 or estimate.high < 0)
@@ -179,7 +186,7 @@ def test_bootstrap_intervals_cover_the_truth() -> None:
         )
         surprise = loss + random.exponential(0.2, images) - random.exponential(0.2, images)
         columns = np.stack([hit, surprise], axis=1)
-        resampled = resampled_means(columns, random, resamples=500)
+        (resampled,) = resampled_means([columns], random, resamples=500)
         for number, truth in enumerate((accuracy, loss)):
             estimate = bootstrap_estimate(columns[:, number].mean(), resampled[:, number])
             covered[number] += estimate.low <= truth <= estimate.high

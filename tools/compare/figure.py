@@ -31,7 +31,7 @@ def write_changes(predictions: Predictions, split: str, path: Path) -> None:
 
 
 def draw_changes(predictions: Predictions, images: Images, split: str) -> Figure:
-    """A figure of some of the images (count, height, width) that were fixed and that were broken.
+    """A figure of some of the images (count, height, width[, 3]) that were fixed or broken.
 
     First come those for whose true class the probability changed most.
     """
@@ -78,7 +78,7 @@ def draw_grid(
         if place >= len(chosen):
             continue
         index = chosen[place]
-        axes.imshow(images[index], cmap="gray", vmin=0, vmax=255)
+        axes.imshow(images[index], cmap="gray", vmin=0, vmax=255)  # grey ones alone use these
         axes.set_title(f"True: {names[labels[index]]}", fontsize=10, pad=4)
         for line, (letter, model) in enumerate(zip("AB", probabilities, strict=True)):
             guess = int(model[index].argmax())

@@ -1,8 +1,8 @@
 """The scores that compare looks at, each as a function of means over images.
 
 What a score needs of an image stands in columns, so that drawing images anew is a weighted mean
-of columns and nothing is scored again. The columns are those of the stages, so the values are the
-stages' own, unrounded.
+of columns and nothing is scored again. Those of classes are sparse. The columns are those of the
+stages, so the values are the stages' own, unrounded.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import numpy as np
 from stages.evaluate.calibration import calibration_error_of, confidence_gaps
 from stages.evaluate.class_scores import class_columns, macro_f1_of
 from stages.shared.scores import Floats, Labels, Probabilities, cross_entropy, is_hit
+from tools.compare.statistics import Columns
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Metric:
 
     name: str
     higher_is_better: bool
-    columns: Callable[[Probabilities, Labels], Floats]
+    columns: Callable[[Probabilities, Labels], Columns]
     value: Callable[[Floats], Floats]
 
 

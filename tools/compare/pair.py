@@ -17,6 +17,7 @@ from tools.shared.paths import PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys
 
+MOST_CLASSES, MOST_MOVED = 40, 20  # in the table and in the sentence; --json has every class
 PAIR_NOTES = [
     """This is about two trained models; another seed trains others. Whether a recipe is better,
     only groups of runs can say: --group A1 A2 A3 --group B1 B2 B3.""",
@@ -80,12 +81,19 @@ def describe_classes(classes: list[Row]) -> str:
     moved = [f"{row['class']} ({row['verdict']})" for row in classes if row["verdict"] != SAME]
     if not moved:
         return "No single class moved by more than chance would move it."
-    return f"Classes that moved by more than chance: {', '.join(moved)}."
+    rest = f" and {len(moved) - MOST_MOVED:,} more" if len(moved) > MOST_MOVED else ""
+    return f"Classes that moved by more than chance: {', '.join(moved[:MOST_MOVED])}{rest}."
 
 
 def class_table(classes: list[Row]) -> Table:
+    """Every class, or of very many those that changed most, in the classes' order."""
+    title = "Recall by class, and the mistake that changed most"
+    if len(classes) > MOST_CLASSES:
+        title = f"{title}: the {MOST_CLASSES} of {len(classes):,} classes that changed most"
+        order = sorted(range(len(classes)), key=lambda i: rank_change(classes[i]))
+        classes = [classes[i] for i in sorted(order[:MOST_CLASSES])]
     return Table(
-        "Recall by class, and the mistake that changed most",
+        title,
         ["class", "images", "A", "B", "fixed", "broken", "p", "verdict", "mistaken for"],
         [
             [
@@ -102,6 +110,11 @@ def class_table(classes: list[Row]) -> Table:
             for row in classes
         ],
     )
+
+
+def rank_change(row: Row) -> tuple[float, int]:
+    """Sorts the classes that most certainly changed first, then those with most changes."""
+    return row["p"], -(row["fixed"] + row["broken"])
 
 
 def format_mistake(change: Row | None) -> str:

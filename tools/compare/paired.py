@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import hstack, issparse
 
-from stages.shared.scores import Labels, Probabilities, is_hit
+from stages.shared.scores import Floats, Labels, Probabilities, is_hit
 from tools.compare.metrics import METRICS
 from tools.compare.statistics import (
+    Columns,
     bootstrap_estimate,
     holm,
     mcnemar,
@@ -29,9 +31,7 @@ def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]
     Every bootstrap draw of images serves both models and all metrics.
     """
     columns = [metric.columns(model, labels) for model in (a, b) for metric in METRICS]
-    ends = np.cumsum([part.shape[1] for part in columns])[:-1]
-    means = resampled_means(np.hstack(columns), np.random.default_rng(BOOTSTRAP_SEED))
-    resampled = np.split(means, ends, axis=1)
+    resampled = resample(columns)
     rows = []
     for number, metric in enumerate(METRICS):
         pair = (number, number + len(METRICS))
@@ -53,6 +53,22 @@ def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]
             }
         )
     return rows
+
+
+def resample(columns: list[Columns]) -> list[Floats]:
+    """The bootstrap's means of each table of columns, from one product for all of its kind."""
+    kinds = [
+        [number for number, table in enumerate(columns) if issparse(table) == sparse]
+        for sparse in (False, True)
+    ]
+    dense, sparse = ([columns[number] for number in kind] for kind in kinds)
+    tables = [np.hstack(dense), hstack(sparse, format="csr")]
+    means = resampled_means(tables, np.random.default_rng(BOOTSTRAP_SEED))
+    found: dict[int, Floats] = {}
+    for kind, of_kind in zip(kinds, means, strict=True):
+        ends = np.cumsum([columns[number].shape[1] for number in kind])[:-1]
+        found |= dict(zip(kind, np.split(of_kind, ends, axis=1), strict=True))
+    return [found[number] for number in range(len(columns))]
 
 
 def fixed_and_broken(a: Probabilities, b: Probabilities, labels: Labels) -> tuple[Mask, Mask]:

@@ -1,6 +1,5 @@
 """The model card: what someone who is handed the model has to know, from the workspace's files."""
 
-from itertools import product
 from typing import Any
 
 from stages.plots.reports import read_json
@@ -11,6 +10,7 @@ from tools.shared.markdown import escape, format_code
 from tools.shared.paths import CONFUSION, LAYERS, METRIC_FILES, MODEL, PROCESSED
 
 MOST_PAIRS = 5  # of confused classes
+MOST_NAMES = 30  # classes named in a sentence
 
 
 def write_card(made: dict[str, str]) -> str:
@@ -22,9 +22,8 @@ def write_card(made: dict[str, str]) -> str:
     parts = [
         f"# Model card: {sections['model'].name} for {escape(dataset.title)}",
         (
-            f"`{MODEL}`, MD5 `{made[str(MODEL)]}`. It takes grey images as uint8 (count, height, "
-            "width) and gives a probability for each class; plain Keras opens it: "
-            "`keras.saving.load_model`."
+            f"`{MODEL}`, MD5 `{made[str(MODEL)]}`. It takes {describe_images(dataset)} and gives a "
+            "probability for each class; plain Keras opens it: `keras.saving.load_model`."
         ),
         "## Results",
         format_results(test, validation),
@@ -52,6 +51,7 @@ def format_results(test: dict[str, Any], validation: dict[str, Any]) -> str:
     rows = [
         ("accuracy", "accuracy", interval),
         ("accuracy without suspect labels", "accuracy_trusted", ""),
+        ("balanced accuracy", "balanced_accuracy", "mean recall of the classes"),
         ("wrongly classified", "error_count", "images"),
         ("cross-entropy loss", "loss", "nats"),
         ("macro F1 score", "macro_f1", ""),
@@ -73,22 +73,19 @@ def describe_validation(validation: dict[str, Any]) -> str:
 
 def format_confused(rows: list[dict[str, Any]], classes: list[str]) -> str:
     """The pairs of classes confused most often on the test images."""
-    counts = [row["count"] for row in rows]
-    pairs = zip(product(classes, repeat=2), counts, strict=True)  # the file's names are the page's
-    wrong = [(pair, count) for pair, count in pairs if pair[0] != pair[1] and count]
-    most = sorted(wrong, key=lambda item: -item[1])[:MOST_PAIRS]
-    lines = [
-        f"- {escape(f'{actual} as {predicted}')}: {count} times"
-        for (actual, predicted), count in most
-    ]
+    # The file's names are the page's; its first rows are those of each class with itself.
+    name_of = {row["actual"]: name for row, name in zip(rows, classes, strict=False)}
+    wrong = [row for row in rows[len(classes) :] if row["actual"] is not None]
+    most = sorted(wrong, key=lambda row: -row["count"])[:MOST_PAIRS]
+    lines = []
+    for row in most:
+        actual, predicted = name_of[row["actual"]], name_of[row["predicted"]]
+        lines.append(f"- {escape(f'{actual} as {predicted}')}: {row['count']} times")
     return "\n".join(lines) or "Every test image was rightly classified."
 
 
 def format_data(dataset: Dataset, made: dict[str, str]) -> str:
-    files = [
-        f"| {file.name} | {file.size:,} | `{file.sha256}` |"
-        for file in vars(dataset.files).values()
-    ]
+    files = [format_file(file) for file in vars(dataset.files).values()]
     arrays = [f"`{path}` {md5}" for path, md5 in made.items() if path.startswith(f"{PROCESSED}/")]
     return "\n".join(
         [
@@ -103,6 +100,26 @@ def format_data(dataset: Dataset, made: dict[str, str]) -> str:
     )
 
 
+def format_file(file: Any) -> str:
+    """A row for a published file; one's own files have neither size nor hash in dataset.yaml."""
+    if hasattr(file, "sha256"):
+        return f"| {file.name} | {file.size:,} | `{file.sha256}` |"
+    return f"| {escape(file.name)} | | |"
+
+
+def describe_images(dataset: Dataset) -> str:
+    images = dataset.images
+    size = f"{images.height} x {images.width} pixels"
+    if images.colour == "rgb":
+        return f"images in colour of {size} as uint8 (count, height, width, 3)"
+    return f"grey images of {size} as uint8 (count, height, width)"
+
+
+def list_names(names: list[str]) -> str:
+    rest = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + rest
+
+
 def format_values() -> str:
     """The values of params.yaml that made the model; of the networks only the chosen one's."""
     values: Any = read_yaml(PARAMS)
@@ -114,7 +131,7 @@ def format_values() -> str:
 
 
 def format_limits(dataset: Dataset, test: dict[str, Any]) -> str:
-    title, classes = escape(dataset.title), escape(", ".join(dataset.classes))
+    title, classes = escape(dataset.title), escape(list_names(dataset.classes))
     off = f"{test['calibration_error']:.1%}"
     return f"""\
 - It gives one of its {len(dataset.classes)} classes ({classes}) to any image, even to one that

@@ -48,7 +48,7 @@ def is_held_out(names: list[str]) -> bool:
 
 
 def read_images(predictions: Predictions, split: str) -> npt.NDArray[np.uint8]:
-    """The images (count, height, width) that the predictions are of."""
+    """The images (count, height, width[, 3]) that the predictions are of."""
     return read_arrays(predictions.revisions[0], [str(IMAGES[split])])[0]
 
 

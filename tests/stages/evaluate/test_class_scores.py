@@ -1,11 +1,21 @@
 """Scores by class against hand-computed and published examples, and against scikit-learn."""
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from predictions import CLASSES, LABELS, PERFECT, PROBABILITIES, SURELY_WRONG, random_predictions
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+)
 
 from stages.evaluate.class_scores import (
+    MOST_CELLS,
+    balanced_accuracy,
     class_columns,
     confusion_counts,
     confusion_rows,
@@ -65,9 +75,11 @@ def test_scores_by_class_agree_with_scikit_learn(predictions):
 def test_the_macro_f1_agrees_with_scikit_learn(predictions):
     probabilities, labels = predictions
     predicted = probabilities.argmax(axis=1)
-    assert macro_f1(probabilities, labels) == round(f1_score(labels, predicted, average="macro"), 4)
+    assert macro_f1(confusion_counts(probabilities, labels)) == round(
+        f1_score(labels, predicted, average="macro"), 4
+    )
     by_class = [f1_score(labels == k, predicted == k) for k in range(4)]
-    assert macro_f1(probabilities, labels) == round(np.mean(by_class), 4)
+    assert macro_f1(confusion_counts(probabilities, labels)) == round(np.mean(by_class), 4)
 
 
 # By hand
@@ -75,16 +87,18 @@ def test_the_macro_f1_agrees_with_scikit_learn(predictions):
 
 def test_the_macro_f1_by_hand():
     # Precision and recall: red 1/2, 1/2; green 1/2, 1/1; blue 1/1, 1/2.
-    assert macro_f1(PROBABILITIES, LABELS) == round((1 / 2 + 2 / 3 + 2 / 3) / 3, 4)
+    assert macro_f1(confusion_counts(PROBABILITIES, LABELS)) == round(
+        (1 / 2 + 2 / 3 + 2 / 3) / 3, 4
+    )
 
 
 def test_a_perfect_predictor_confuses_nothing():
-    assert macro_f1(PERFECT, LABELS) == 1
+    assert macro_f1(confusion_counts(PERFECT, LABELS)) == 1
     assert confusion_counts(PERFECT, LABELS).tolist() == [[2, 0, 0], [0, 1, 0], [0, 0, 2]]
 
 
 def test_a_predictor_that_is_always_wrong_has_macro_f1_zero():
-    assert macro_f1(SURELY_WRONG, LABELS) == 0
+    assert macro_f1(confusion_counts(SURELY_WRONG, LABELS)) == 0
 
 
 def test_confusion_counts_have_true_classes_in_rows():
@@ -98,13 +112,52 @@ def test_confusion_counts_of_more_classes_than_a_byte_can_pair():
     np.testing.assert_array_equal(counts, np.eye(100))
 
 
-def test_confusion_rows_name_every_pair_in_the_classes_order():
+def test_confusion_rows_have_each_class_with_itself_and_then_the_mistakes_that_were_made():
     rows = confusion_rows(confusion_counts(PROBABILITIES, LABELS), CLASSES)
     assert [(row["actual"], row["predicted"], row["count"]) for row in rows] == [
-        ("red", "red", 1), ("red", "green", 1), ("red", "blue", 0),
-        ("green", "red", 0), ("green", "green", 1), ("green", "blue", 0),
-        ("blue", "red", 1), ("blue", "green", 0), ("blue", "blue", 1),
+        ("red", "red", 1), ("green", "green", 1), ("blue", "blue", 1),
+        ("red", "green", 1), ("blue", "red", 1),
     ]  # fmt: skip
+
+
+def test_the_rarest_mistakes_are_left_out_and_counted():
+    counts = np.array([[0, 2, 1], [3, 5, 1], [2, 0, 4]])
+    rows = confusion_rows(counts, CLASSES, most=6)
+    assert [(row["actual"], row["predicted"], row["count"]) for row in rows] == [
+        ("red", "red", 0), ("green", "green", 5), ("blue", "blue", 4),
+        ("red", "green", 2), ("green", "red", 3), (None, None, 4),
+    ]  # fmt: skip
+    assert rows[-1]["cells"] == 3
+    assert confusion_rows(counts, CLASSES, most=8)[-1]["actual"] == "blue"
+
+
+def test_a_thousand_classes_and_fifty_thousand_images_take_neither_seconds_nor_gigabytes():
+    random = np.random.default_rng(0)
+    labels = random.integers(1000, size=50_000).astype(np.uint16)
+    probabilities = random.random((50_000, 1000), np.float32)
+    start = time.process_time()
+    tracemalloc.start()
+    counts = confusion_counts(probabilities, labels)
+    rows = confusion_rows(counts, [str(number) for number in range(1000)])
+    score_rows(counts, [str(number) for number in range(1000)])
+    assert macro_f1(counts) < 0.01
+    assert class_columns(probabilities, labels).shape == (50_000, 3000)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert time.process_time() - start < 5
+    assert peak < 100e6  # bytes
+    assert len(rows) == MOST_CELLS
+    assert sum(row["count"] for row in rows) == 50_000
+
+
+def test_the_balanced_accuracy_agrees_with_scikit_learn(predictions):
+    probabilities, labels = predictions
+    expected = balanced_accuracy_score(labels, probabilities.argmax(axis=1))
+    assert balanced_accuracy(confusion_counts(probabilities, labels)) == round(expected, 4)
+
+
+def test_the_balanced_accuracy_is_that_of_the_classes_that_have_images():
+    assert balanced_accuracy(np.array([[3, 1, 0], [0, 0, 0], [5, 0, 5]])) == 0.625
 
 
 def test_scores_by_class():
@@ -121,7 +174,7 @@ def test_scores_by_class():
 
 def test_columns_say_right_predicted_and_true_for_each_class():
     # The second image is a red one taken for green.
-    assert class_columns(PROBABILITIES, LABELS)[1].tolist() == [0, 0, 0, 0, 1, 0, 1, 0, 0]
+    assert class_columns(PROBABILITIES, LABELS).toarray()[1].tolist() == [0, 0, 0, 0, 1, 0, 1, 0, 0]
 
 
 # Classes without images or predictions
@@ -146,4 +199,4 @@ def test_a_class_that_is_never_predicted_has_precision_zero():
     blue = rows_of(never_blue, LABELS)[2]
     assert (blue["precision"], blue["recall"], blue["f1"], blue["support"]) == (0, 0, 0, 2)
     # Precision and recall of red are now 1/3 and 1/2, of green 1/2 and 1/1.
-    assert macro_f1(never_blue, LABELS) == round((2 / 5 + 2 / 3 + 0) / 3, 4)
+    assert macro_f1(confusion_counts(never_blue, LABELS)) == round((2 / 5 + 2 / 3 + 0) / 3, 4)

@@ -1,5 +1,6 @@
 """evaluate: what it writes about a model and its test images."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 from conftest import CLASSES, SHAPE, make_section, tiny_block, tiny_dataset, tiny_files, tiny_images
 
 from stages.evaluate.main import main, scores_on_test, write_json
-from stages.plots.reports import read_json
-from stages.run.params import Dataset
+from stages.plots.reports import read_confusion, read_json
+from stages.run.params import Dataset, Evaluate
 from stages.shared.errors import UserError
 from stages.train.architectures import build_network
-from stages.train.saving import save_model
+from stages.train.onnx_graph import make_onnx
 
 IMAGES, LABELS = tiny_images(30, seed=2)
 DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
@@ -21,6 +22,26 @@ DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 # Two images of each of two classes; the last is wrong.
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], np.float32)
 TRUTH = np.array([0, 1, 0, 1], np.uint8)
+
+
+EVALUATE = make_section(Evaluate, accepted_error=0.5)
+VALIDATION = tiny_images(300, seed=3)
+
+
+def write_model(model: keras.Model, folder: Path) -> None:
+    (folder / "classifier").mkdir(parents=True)
+    (folder / "classifier" / "model.onnx").write_bytes(make_onnx(model))
+
+
+def write_validation(folder: Path, probabilities: np.ndarray) -> None:
+    """What train leaves in reports."""
+    (folder / "reports").mkdir(parents=True)
+    np.save(folder / "reports" / "probabilities_validation.npy", probabilities)
+
+
+def run(folder: Path, *, models: Path, processed: Path) -> None:
+    """Evaluate on a folder's reports, which have train's already."""
+    main(models, processed, folder / "reports", DATASET, EVALUATE)
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +59,20 @@ def model() -> keras.Model:
 def finished(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which evaluate has run: models, processed and reports."""
     folder = tmp_path_factory.mktemp("evaluate")
-    save_model(model, folder / "models" / "model.keras")
+    write_model(model, folder / "models")
     (folder / "processed").mkdir()
     np.save(folder / "processed" / "x_test.npy", IMAGES)
     np.save(folder / "processed" / "y_test.npy", LABELS)
-    main(*(folder / name for name in ("models", "processed", "reports")), DATASET)
+    np.save(folder / "processed" / "y_validation.npy", VALIDATION[1])
+    write_validation(folder, model.predict_on_batch(VALIDATION[0]))
+    run(folder, models=folder / "models", processed=folder / "processed")
     return folder
 
 
 def test_the_reports_are_written_and_nothing_else(finished):
     assert {path.name for path in (finished / "reports").iterdir()} == {
         "test.json", "confusion.json", "classes.json", "reliability.json", "probabilities_test.npy",
+        "probabilities_validation.npy",
     }  # fmt: skip
 
 
@@ -66,15 +90,58 @@ def test_the_scores_are_those_of_the_probabilities(finished):
     assert 0 < wrong < 30
     assert scores["error_count"] == wrong
     assert scores["accuracy"] == round(1 - wrong / 30, 4)
-    assert scores == scores_on_test(probabilities, LABELS, suspect_labels=[0])
+    known = scores_on_test(probabilities, LABELS, suspect_labels=[0])
+    assert scores == known | {key: scores[key] for key in ("coverage", "accepted_error_rate")}
+
+
+def test_model_json_says_how_to_use_the_model(finished, model):
+    said = read_json(finished / "models" / "classifier" / "model.json")
+    scores = read_json(finished / "reports" / "test.json")
+    confidence = model.predict_on_batch(VALIDATION[0]).max(axis=1)
+    probabilities = np.load(finished / "reports" / "probabilities_test.npy")
+    assert said == {
+        "title": DATASET.title,
+        "classes": CLASSES,
+        "class_axis": DATASET.class_axis,
+        "images": vars(DATASET.images),
+        "accuracy": scores["accuracy"],
+        "test_images": 30,
+        "accepted_error": 0.5,
+        "threshold": said["threshold"],
+        "coverage": round(float((probabilities.max(axis=1) >= said["threshold"]).mean()), 4),
+        "error": scores["accepted_error_rate"],
+        "md5": hashlib.md5(make_onnx(model), usedforsecurity=False).hexdigest(),
+    }
+    assert np.abs(confidence - said["threshold"]).min() < 1e-6
+    assert said["coverage"] == scores["coverage"]
+
+
+def test_with_refit_there_is_no_threshold(finished, tmp_path):
+    """Train then writes probabilities of no image."""
+    models = shutil.copytree(finished / "models", tmp_path / "models")
+    write_validation(tmp_path, np.zeros((0, len(CLASSES)), np.float32))
+    run(tmp_path, models=models, processed=finished / "processed")
+    said = read_json(models / "classifier" / "model.json")
+    assert (said["threshold"], said["coverage"], said["error"]) == (None, None, None)
+    scores = read_json(tmp_path / "reports" / "test.json")
+    assert not {"coverage", "accepted_error_rate"} & scores.keys()
+
+
+@pytest.mark.parametrize("shape", [(299, 3), (300, 4)])
+def test_validation_probabilities_that_do_not_fit_are_refused(finished, tmp_path, shape):
+    write_validation(tmp_path, np.zeros(shape, np.float32))
+    with pytest.raises(UserError, match="expected a probability of each of 3 classes for each"):
+        run(tmp_path, models=finished / "models", processed=finished / "processed")
 
 
 def test_the_confusion_counts_every_test_image_in_the_classes_order(finished):
-    rows = read_json(finished / "reports" / "confusion.json")
-    pairs = [(actual, predicted) for actual in CLASSES for predicted in CLASSES]
-    assert [(row["actual"], row["predicted"]) for row in rows] == pairs
+    path = finished / "reports" / "confusion.json"
+    rows = read_json(path)
+    assert [(row["actual"], row["predicted"]) for row in rows[:3]] == [(c, c) for c in CLASSES]
+    assert all(row["count"] > 0 for row in rows[3:])
     assert sum(row["count"] for row in rows) == 30
-    counts = np.array([row["count"] for row in rows]).reshape(3, 3)
+    counts, left_out = read_confusion(path, 3)
+    assert left_out == 0
     assert counts.sum(axis=1).tolist() == np.bincount(LABELS).tolist()
     right = np.trace(counts)
     assert 30 - right == read_json(finished / "reports" / "test.json")["error_count"]
@@ -91,8 +158,7 @@ def test_the_reliability_counts_every_test_image(finished):
 
 
 def test_the_scores_are_printed(finished, capsys):
-    folders = (finished / name for name in ("models", "processed", "reports"))
-    main(*folders, DATASET)
+    run(finished, models=finished / "models", processed=finished / "processed")
     scores = read_json(finished / "reports" / "test.json")
     assert capsys.readouterr().out == "".join(f"test {k}: {v}\n" for k, v in scores.items())
 
@@ -105,6 +171,7 @@ def test_the_scores_of_a_small_example():
         "accuracy_low": 0.3006,  # Wilson's, 3 of 4
         "accuracy_high": 0.9544,
         "accuracy_trusted": 0.75,
+        "balanced_accuracy": 0.75,
         "error_count": 1,
         "loss": round(by_hand, 4),
         "macro_f1": round((4 / 5 + 2 / 3) / 2, 4),
@@ -120,8 +187,8 @@ def test_suspect_labels_change_the_trusted_accuracy_alone(suspect, trusted):
 
 
 def test_a_missing_model_is_an_error_before_anything_is_written(finished, tmp_path):
-    with pytest.raises(UserError, match=r"model\.keras is missing"):
-        main(tmp_path, finished / "processed", tmp_path / "reports", DATASET)
+    with pytest.raises(UserError, match=r"model\.onnx is missing"):
+        run(tmp_path, models=tmp_path, processed=finished / "processed")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,9 +222,9 @@ def test_weights_that_give_no_probabilities_are_refused(model, finished, tmp_pat
     """Finite weights may overflow; no NaN is written, and the remedy is named."""
     large = keras.models.clone_model(model)
     large.set_weights([np.full_like(weights, scale) for weights in model.get_weights()])
-    save_model(large, tmp_path / "models" / "model.keras")
-    with pytest.raises(UserError, match=r"no finite numbers.*train\.learning_rate"):
-        main(tmp_path / "models", finished / "processed", tmp_path / "reports", DATASET)
+    write_model(large, tmp_path / "models")
+    with pytest.raises(UserError, match=r"no finite numbers"):
+        run(tmp_path, models=tmp_path / "models", processed=finished / "processed")
     assert not (tmp_path / "reports").exists()
 
 
@@ -185,5 +252,5 @@ def test_arrays_that_do_not_fit_are_refused(finished, tmp_path, name, array, mes
     folder = shutil.copytree(finished / "processed", tmp_path / "processed")
     np.save(folder / f"{name}.npy", array)
     with pytest.raises(UserError, match=message):
-        main(finished / "models", folder, tmp_path / "reports", DATASET)
+        run(tmp_path, models=finished / "models", processed=folder)
     assert not (tmp_path / "reports").exists()

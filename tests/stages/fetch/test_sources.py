@@ -39,6 +39,17 @@ def test_a_folder_gives_gzipped_and_plain_files(tmp_path, cache, suffix):
     assert get(cache, folder(tmp_path / "data", content, suffix)) == CONTENT
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_folder_may_have_the_names_that_unpackers_give(tmp_path, suffix):
+    content = gzip.compress(CONTENT) if suffix else CONTENT
+    (tmp_path / f"train-images.idx3-ubyte{suffix}").write_bytes(content)
+    with open_source(f"folder:{tmp_path}", TIMEOUT) as open_file:
+        with open_file("train-images-idx3-ubyte") as file:
+            assert file.read() == content
+        with pytest.raises(FileNotFoundError, match="train-labels-idx1-ubyte"):
+            open_file("train-labels-idx1-ubyte")
+
+
 def test_a_folder_stays_as_it_is(tmp_path, cache, tiny_folder):
     before = {path.name: path.read_bytes() for path in tiny_folder.iterdir()}
     download_missing(FILES, [f"folder:{tiny_folder}"], cache)

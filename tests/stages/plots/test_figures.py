@@ -32,9 +32,9 @@ HISTORY = {
 }
 COUNTS = np.array([[9, 3, 0], [1, 8, 3], [0, 1, 7]])
 RECALLS = [
-    {"recall": 0.75, "recall_low": 0.47, "recall_high": 0.91},
-    {"recall": 0.875, "recall_low": 0.53, "recall_high": 0.98},
-    {"recall": 0.75, "recall_low": 0.46, "recall_high": 0.91},
+    {"recall": 0.75, "recall_low": 0.47, "recall_high": 0.91, "support": 12},
+    {"recall": 0.875, "recall_low": 0.53, "recall_high": 0.98, "support": 16},
+    {"recall": 0.75, "recall_low": 0.46, "recall_high": 0.91, "support": 12},
 ]
 
 
@@ -76,6 +76,11 @@ def overlapping(figure: Figure, texts: list[Text]) -> list[tuple[str, str]]:
     ]
 
 
+def splits_of(labels: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Numbers of images by class, the same for each split."""
+    return dict.fromkeys(("Train", "Validation", "Test"), np.bincount(labels, minlength=count))
+
+
 @cache
 def draw(name: str, classes: tuple[str, ...]) -> Figure:
     """The figure for these classes, with a confusion of each class as the next."""
@@ -88,7 +93,9 @@ def draw(name: str, classes: tuple[str, ...]) -> Figure:
         "samples": partial(figures.samples, IMAGES, labels, names),
         "right": partial(figures.predictions, IMAGES, labels, labels, names, right=True),
         "wrong": partial(figures.predictions, IMAGES, labels, wrong, names, right=False),
-        "distribution": partial(figures.class_distribution, labels, names, "Class"),
+        "distribution": partial(
+            figures.class_distribution, splits_of(labels, count), names, "Class"
+        ),
         "curves": partial(figures.training_curves, HISTORY),
         "confusion": partial(figures.confusion_matrix, counts, names),
         "pairs": partial(figures.confused_pairs, counts, names, most=10),
@@ -100,26 +107,54 @@ def draw(name: str, classes: tuple[str, ...]) -> Figure:
 # The article's figures
 
 
-def test_samples_are_the_first_fifteen_in_a_grid():
+def test_samples_are_fifteen_in_a_grid_by_class():
     figure = figures.samples(IMAGES, LABELS, CLASSES)
+    chosen = [i for label in range(3) for i in np.flatnonzero(label == LABELS)[:5]]
     assert size(figure) == (10, 5)
-    assert titles(figure) == [f"Label: {CLASSES[label]}" for label in LABELS[:15]]
+    assert titles(figure) == [f"Label: {CLASSES[LABELS[i]]}" for i in chosen]
     assert {axes.get_gridspec().get_geometry() for axes in figure.axes} == {(3, 5)}
-    for axes, image in zip(figure.axes, IMAGES, strict=False):
-        np.testing.assert_array_equal(axes.images[0].get_array(), image)
+    for axes, i in zip(figure.axes, chosen, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), IMAGES[i])
         assert axes.images[0].get_cmap().name == "gray"
         assert axes.images[0].get_clim() == (0, 255)  # black is black also in a bright image
 
 
-def test_the_class_distribution_counts_every_label():
-    labels = np.array([0, 2, 2, 0, 2])
-    figure = figures.class_distribution(labels, CLASSES, "Place")
+def test_samples_in_colour_keep_their_colours():
+    images = np.random.default_rng(0).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
+    figure = figures.samples(images, np.arange(9) % 3, CLASSES)
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), images[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(15, 15), (16, 16), (62, 62), (100, 100), (1000, 100)]
+)
+def test_samples_show_an_image_of_each_class_up_to_a_hundred(count, shown):
+    labels = np.random.default_rng(0).permutation(count)
+    figure = figures.samples(np.zeros((count, 2, 2), np.uint8), labels, names_of(count))
+    assert len(set(titles(figure))) == shown
+    assert max(size(figure)) <= 10
+
+
+def test_the_class_distribution_counts_every_label_of_each_split():
+    counts = {"Train": [2, 0, 3], "Validation": [1, 1, 0], "Test": [0, 4, 1]}
+    figure = figures.class_distribution(
+        {k: np.array(v) for k, v in counts.items()}, CLASSES, "Place"
+    )
     (axes,) = figure.axes
     assert size(figure) == (8, 5)
     assert titles(figure) == ["Class Distribution"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Place", "Count")
     assert ticks(axes, "x") == CLASSES
-    assert [bar.get_height() for bar in axes.patches] == [2, 0, 3]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(counts)
+    assert [bar.get_height() for bar in axes.patches] == [2, 0, 3, 1, 1, 0, 0, 4, 1]
+
+
+def test_the_numbers_of_images_of_many_classes_are_curves_that_fall():
+    counts = np.random.default_rng(0).integers(0, 90, 200)
+    (axes,) = figures.class_distribution({"Train": counts}, names_of(200), "Place").axes
+    (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_ydata(), sorted(counts, reverse=True))
+    assert "200 classes" in axes.get_xlabel()
 
 
 def test_the_training_curves_have_two_panels_with_legends():
@@ -258,6 +293,63 @@ def test_what_the_user_has_set_for_matplotlib_changes_no_figure(setting):
         usual = drawn()
     with mpl.rc_context(setting):
         assert drawn() == usual
+
+
+# Many classes
+
+
+def names_of(count: int) -> list[str]:
+    return [f"a rather long name of class {number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [2, 30, 31, 62, 100, 200, 1000])
+@pytest.mark.parametrize("name", ["samples", "distribution", "confusion", "pairs", "recall"])
+def test_figures_of_many_classes_stay_small_and_their_names_apart(name, count):
+    figure = draw(name, tuple(names_of(count)))
+    assert max(size(figure)) <= 10  # inches: 3,000 pixels
+    assert overhang(figure) == 0
+    axes = figure.axes[0]
+    if name in ("confusion", "pairs", "recall"):
+        labels = axes.get_yticklabels()
+        assert overlapping(figure, labels) == []
+        assert min(label.get_fontsize() for label in labels) >= 4
+    if name == "distribution" and 12 < count <= 100:
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {90}
+
+
+def test_up_to_thirty_classes_have_numbers_in_cells_and_more_have_none():
+    assert len(draw("confusion", tuple(names_of(30))).axes[0].texts) == 30 * 30
+    assert len(draw("confusion", tuple(names_of(31))).axes[0].texts) == 0
+
+
+def test_of_very_many_classes_the_matrix_has_those_that_are_confused_most():
+    counts = np.diag(np.full(200, 50))
+    counts[7, 150] = 9
+    counts[150, 3] = 8
+    counts[7, 199] = 1
+    figure = figures.confusion_matrix(counts, names_of(200))
+    axes = figure.axes[0]
+    rows = ticks(axes, "y")
+    assert len(rows) == 30
+    assert {"3", "7", "150", "199"} <= {name.rsplit(" ")[-1] for name in rows}
+    assert ticks(axes, "x") == [*rows, "all others"]
+    assert "30 Most Confused of 200 Classes" in axes.get_title()
+
+
+def test_of_very_many_classes_the_recall_has_the_lowest_of_those_with_images():
+    rows = [
+        {"recall": number / 200, "recall_low": 0.0, "recall_high": 1.0, "support": 5}
+        for number in range(200)
+    ]
+    rows[0]["support"] = 0
+    (axes,) = figures.class_recall(rows, names_of(200), "Place").axes
+    assert [name.rsplit(" ")[-1] for name in ticks(axes, "y")] == [str(n) for n in range(1, 31)]
+    assert axes.get_title() == "Lowest Recalls of 200 Classes"
+
+
+def test_errors_of_pairs_that_were_left_out_are_counted():
+    figure = figures.confused_pairs(COUNTS, CLASSES, most=2, left_out=5)
+    assert titles(figure) == ["Most Confused Pairs (of 13 errors)"]
 
 
 # Other data, other models

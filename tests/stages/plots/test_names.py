@@ -59,12 +59,12 @@ def every_figure(names: list[str]) -> list[Figure]:
     count = len(names)
     labels = np.arange(9) % count
     counts = np.ones((count, count), int)
-    recalls = [{"recall": 0.9, "recall_low": 0.8, "recall_high": 1.0}] * count
+    recalls = [{"recall": 0.9, "recall_low": 0.8, "recall_high": 1.0, "support": 9}] * count
     images = np.zeros((9, 4, 4), np.uint8)
     return [
         figures.samples(images, labels, names),
         figures.predictions(images, labels, (labels + 1) % count, names, right=False),
-        figures.class_distribution(labels, names, names[0]),
+        figures.class_distribution({"Train": np.bincount(labels)}, names, names[0]),
         figures.confusion_matrix(counts, names),
         figures.confused_pairs(counts, names, most=3),
         figures.class_recall(recalls, names, names[0]),

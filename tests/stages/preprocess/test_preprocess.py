@@ -1,15 +1,18 @@
 """preprocess: pairs of IDX files checked against each other, and the six arrays it writes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CLASSES, SHAPE, idx, make_section, tiny_dataset, tiny_files, tiny_images
 
-from stages.preprocess.main import main, read_pair
-from stages.preprocess.split import split_indices
+from stages.preprocess.idx import read_pair
+from stages.preprocess.main import main as run
+from stages.preprocess.split import hold_out
 from stages.run.params import Dataset, Preprocess
 from stages.shared.errors import UserError
+from stages.shared.image_reading import fit_pixels
 
 IMAGES, LABELS = tiny_images(60, seed=1)
 TEST_IMAGES, TEST_LABELS = tiny_images(30, seed=2)
@@ -24,11 +27,15 @@ def write_raw(raw: Path, **contents: bytes) -> Path:
     return raw
 
 
+def main(raw: Path, processed: Path, dataset: Any, preprocess: Any) -> None:
+    run(raw, processed, dataset, preprocess, raw.parent / "scratch")
+
+
 # Pairs of images and labels
 
 
 def test_a_pair_belongs_together(tmp_path):
-    images, labels = read_pair(write_raw(tmp_path / "raw"), "train", CLASSES)
+    images, labels = read_pair(write_raw(tmp_path / "raw"), "train", CLASSES, 0)
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
 
@@ -38,7 +45,7 @@ def test_another_number_of_labels_than_images_is_refused(tmp_path, count):
     labels = np.arange(count, dtype=np.uint8) % len(CLASSES)
     raw = write_raw(tmp_path / "raw", train_labels=idx(labels))
     with pytest.raises(UserError, match=rf"train_labels.idx: expected 60 labels.*found {count}$"):
-        read_pair(raw, "train", CLASSES)
+        read_pair(raw, "train", CLASSES, 0)
 
 
 @pytest.mark.parametrize("label", [3, 255])
@@ -47,20 +54,23 @@ def test_a_label_that_is_no_class_is_refused(tmp_path, label):
     labels[7] = label
     raw = write_raw(tmp_path / "raw", train_labels=idx(labels))
     with pytest.raises(
-        UserError, match=rf"train_labels.idx: expected labels from 0 to 2.*{label}$"
+        UserError, match=rf"train_labels.idx: expected labels from 0 to 2.*found 0 to {label}:"
     ):
-        read_pair(raw, "train", CLASSES)
+        read_pair(raw, "train", CLASSES, 0)
 
 
 @pytest.mark.parametrize(
-    ("replace", "absent"), [({1: 0}, "['middle']"), ({1: 0, 2: 0}, "['middle', 'right']")]
+    ("replace", "absent"),
+    [({1: 0}, "1 of 3 classes: middle (10 in"), ({1: 0, 2: 0}, "classes: middle (10 in all), ri")],
 )
 def test_a_class_without_images_is_refused(tmp_path, replace, absent):
     labels = np.array([replace.get(label, label) for label in LABELS], np.uint8)
     raw = write_raw(tmp_path / "raw", train_labels=idx(labels))
-    with pytest.raises(UserError, match="images of every class") as caught:
-        read_pair(raw, "train", CLASSES)
-    assert str(caught.value).endswith(f"found none of {absent}")
+    section = make_section(Preprocess, validation_fraction=0.2, split="tail", split_seed=0)
+    with pytest.raises(UserError, match="no train image of") as caught:
+        main(raw, tmp_path / "processed", DATASET, section)
+    assert absent in str(caught.value)
+    assert not (tmp_path / "processed").exists()
 
 
 # The stage
@@ -70,7 +80,7 @@ def test_a_class_without_images_is_refused(tmp_path, replace, absent):
 def test_the_stage_writes_six_arrays_of_bytes(tmp_path, split):
     section = make_section(Preprocess, validation_fraction=0.2, split=split, split_seed=4)
     main(write_raw(tmp_path / "raw"), tmp_path / "processed", DATASET, section)
-    train, validation = split_indices(LABELS, **vars(section))
+    train, validation = hold_out(LABELS, np.arange(60), CLASSES, 0.2, split, 4, "key")
     expected = {
         "x_train": IMAGES[train],
         "y_train": LABELS[train],
@@ -107,13 +117,15 @@ def test_the_stage_writes_nothing_if_a_file_is_damaged(tmp_path, role):
 
 
 @pytest.mark.parametrize("shape", [(12, 11), (10, 12), (24, 20)])
-def test_test_images_of_another_size_are_refused(tmp_path, shape):
-    raw = write_raw(tmp_path / "raw", test_images=idx(np.zeros((30, *shape), np.uint8)))
+def test_test_images_of_another_size_are_brought_to_the_stated_one(tmp_path, shape, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (30, *shape), np.uint8)
+    raw = write_raw(tmp_path / "raw", test_images=idx(images))
     section = make_section(Preprocess, validation_fraction=0.2, split="tail", split_seed=0)
-    expected = f"expected test images of 12 x 10 pixels.*found {shape[0]} x {shape[1]}"
-    with pytest.raises(UserError, match=expected):
-        main(raw, tmp_path / "processed", DATASET, section)
-    assert not (tmp_path / "processed").exists()
+    main(raw, tmp_path / "processed", DATASET, section)
+    assert f"images of {shape[0]} x {shape[1]} become 12 x 10: pad" in capsys.readouterr().out
+    found = np.load(tmp_path / "processed/x_test.npy")
+    expected = [fit_pixels(image, DATASET.images) for image in images]
+    np.testing.assert_array_equal(found, np.stack(expected))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +152,7 @@ def test_sorted_labels_with_a_split_of_the_tail_are_refused(tmp_path, order):
     sorted_files = {"train_images": idx(IMAGES[places]), "train_labels": idx(LABELS[places])}
     raw = write_raw(tmp_path / "raw", **sorted_files)
     tail = make_section(Preprocess, validation_fraction=0.34, split="tail", split_seed=0)
-    with pytest.raises(UserError, match=r"no image to train on.*preprocess\.split: stratified"):
+    with pytest.raises(UserError, match=r"no train image of.*preprocess\.split .*stratified"):
         main(raw, tmp_path / "processed", DATASET, tail)
     assert not (tmp_path / "processed").exists()
     stratified = make_section(

@@ -2,19 +2,31 @@
 
 import numpy as np
 import pytest
-from conftest import tiny_images
+from conftest import make_section, tiny_images
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stages.preprocess.split import refuse_absent_classes, split_indices
+from stages.preprocess.source import NO_SPLIT, TEST, TRAIN, VALIDATION
+from stages.preprocess.split import (
+    hold_out,
+    join_units,
+    refuse_absent_classes,
+    split_images,
+    spread_splits,
+)
+from stages.run.params import Preprocess, Splits
 from stages.shared.errors import UserError
 
 LABELS = tiny_images(60, seed=1)[1]
 SPLITS = ["tail", "stratified", "random"]
+KEY = "preprocess.validation_fraction"
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
 def split_of(labels: np.ndarray, split: str, fraction: float = 0.2, seed: int = 0) -> Split:
-    return split_indices(labels, validation_fraction=fraction, split=split, split_seed=seed)
+    units = np.arange(len(labels))
+    return hold_out(labels, units, ["a", "b", "c"], fraction, split, seed, KEY)
 
 
 def same(one: Split, other: Split) -> bool:
@@ -75,7 +87,7 @@ def test_random_does_not_keep_shares():
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(
     ("fraction", "parts"),
-    [(0.008, "leaves 60 to train and 0 to validate"), (0.999, "leaves 0 to train and 60 to")],
+    [(0.008, "leaves 60 to keep and 0 to hold out"), (0.999, "leaves 0 to keep and 60 to")],
 )
 def test_a_fraction_that_leaves_a_part_empty_is_refused(split, fraction, parts):
     with pytest.raises(UserError, match=rf"preprocess.validation_fraction: {fraction}.*{parts}"):
@@ -83,31 +95,139 @@ def test_a_fraction_that_leaves_a_part_empty_is_refused(split, fraction, parts):
 
 
 @pytest.mark.parametrize(
-    ("labels", "fraction"),
-    [([0, 0, 0, 0, 0, 1], 0.5), ([0, 1, 2] * 20, 0.03), ([0, 1, 2] * 20, 0.97)],
+    ("labels", "fraction", "reason"),
+    [
+        ([0, 0, 0, 0, 0, 1], 0.5, "1 of 3 classes, which have one image .* each: b"),
+        ([0, 1, 2] * 20, 0.03, "3 classes, as one side would have 2 of 60"),
+        ([0, 1, 2] * 20, 0.97, "3 classes, as one side would have 2 of 60"),
+    ],
     ids=["a class of one", "fewer held out than classes", "fewer trained than classes"],
 )
-def test_a_class_too_small_for_stratified_is_refused(labels, fraction):
-    with pytest.raises(UserError, match=r"preprocess\.split: stratified cannot share out"):
+def test_a_class_too_small_for_stratified_is_refused(labels, fraction, reason):
+    with pytest.raises(UserError, match=rf"{KEY}: stratified cannot share out {reason}"):
         split_of(np.array(labels, np.uint8), "stratified", fraction)
 
 
 @pytest.mark.parametrize(
     ("train", "validation", "message"),
     [
-        ([0, 1, 2, 3], [4, 5], "no image to train on of 1 of 3 classes: c."),
-        ([0, 1], [2, 3, 4, 5], "no image to train on of 2 of 3 classes: b, c."),
-        ([0, 2, 4, 5], [1, 3], "no image to validate by of 1 of 3 classes: c."),
+        ([0, 1, 2, 3], [4, 5], "no train image of 1 of 3 classes: c (2 in all)."),
+        ([0, 1], [2, 3, 4, 5], "no train image of 2 of 3 classes: b (2 in all), c (2 in all)."),
+        ([0, 2, 4, 5], [1, 3], "no validation image of 1 of 3 classes: c (2 in all)."),
     ],
 )
 def test_a_class_that_the_split_leaves_out_is_named(train, validation, message):
     labels = np.array([0, 0, 1, 1, 2, 2], np.uint8)
+    parts = {"train": np.array(train), "validation": np.array(validation)}
     with pytest.raises(UserError) as caught:
-        refuse_absent_classes(labels, np.array(train), np.array(validation), ["a", "b", "c"])
+        refuse_absent_classes(labels, parts, ["a", "b", "c"])
     assert message in str(caught.value)
-    assert "preprocess.split: stratified" in str(caught.value)
+    assert "set preprocess.split (for the test images splits.test_split) to stratified" in str(
+        caught.value
+    )
 
 
 def test_a_split_that_has_every_class_on_both_sides_is_accepted():
     labels = np.array([0, 1, 0, 1], np.uint8)
-    refuse_absent_classes(labels, np.array([0, 1]), np.array([2, 3]), ["a", "b"])
+    parts = {"train": np.array([0, 1]), "test": np.array([2, 3])}
+    refuse_absent_classes(labels, parts, ["a", "b"])
+
+
+# Images that belong together
+
+
+def split_both(labels, own, units, test_split="stratified", split="stratified", fraction=0.2):
+    splits = make_section(
+        Splits,
+        test_fraction=0.0 if TEST in own else fraction,
+        test_split=test_split,
+        group="g" if "grouped" in (split, test_split) else "",
+    )
+    held = make_section(Preprocess, validation_fraction=fraction, split=split, split_seed=0)
+    return split_images(labels, own, units, ["a", "b", "c"], splits, held)
+
+
+KINDS = st.sampled_from(["tail", "random", "stratified", "grouped"])
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), min_size=12, max_size=80),
+    seed=st.integers(0, 99), test_split=KINDS, split=KINDS, own_test=st.booleans(),
+)  # fmt: skip
+@settings(deadline=None, max_examples=200)
+def test_images_that_belong_together_never_lie_on_both_sides(
+    pairs, seed, test_split, split, own_test
+):
+    contents, groups = np.array(pairs).T
+    labels = np.random.default_rng(seed).integers(0, 3, len(pairs))
+    units = join_units(contents, groups)
+    own = np.zeros(len(pairs), np.uint8)
+    own[0] = TEST if own_test else NO_SPLIT
+    try:
+        parts = split_both(
+            labels, spread_splits(own, units), units, test_split, split, fraction=0.3
+        )
+    except UserError:
+        return
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(pairs)))
+    for numbers in (contents, groups):
+        sides = [set(numbers[rows].tolist()) for rows in parts.values()]
+        assert sum(map(len, sides)) == len(set().union(*sides))
+
+
+def test_units_are_linked_by_content_and_by_group():
+    units = join_units(np.array([0, 0, 1, 2, 3]), np.array([5, 6, 6, 7, 8]))
+    assert units[0] == units[1] == units[2]
+    assert len({units[0], units[3], units[4]}) == 3
+    assert join_units(np.array([4, 4, 2]), None).tolist() == [4, 4, 2]
+
+
+def test_an_image_of_no_split_goes_with_those_it_belongs_to():
+    splits = np.array([NO_SPLIT, TEST, NO_SPLIT, TRAIN], np.uint8)
+    found = spread_splits(splits, np.array([0, 0, 1, 2]))
+    assert found.tolist() == [TEST, TEST, NO_SPLIT, TRAIN]
+
+
+def test_splits_of_the_source_that_part_a_group_are_refused():
+    splits = np.array([TRAIN, TEST, NO_SPLIT, TRAIN], np.uint8)
+    with pytest.raises(UserError, match="part 1 groups of images"):
+        spread_splits(splits, np.array([0, 0, 1, 2]))
+
+
+def test_the_sources_own_splits_are_kept():
+    own = np.array([TRAIN] * 6 + [VALIDATION] * 3 + [TEST] * 3, np.uint8)
+    parts = split_both(np.arange(12) % 3, own, np.arange(12))
+    assert [rows.tolist() for rows in parts.values()] == [[*range(6)], [6, 7, 8], [9, 10, 11]]
+
+
+def test_a_source_with_validation_images_alone_has_its_test_images_from_the_others():
+    own = np.array([TRAIN] * 9 + [VALIDATION] * 3, np.uint8)
+    parts = split_both(np.arange(12) % 3, own, np.arange(12), fraction=0.4)
+    assert parts["validation"].tolist() == [9, 10, 11]
+    assert len(parts["test"]) == 4
+    assert set(parts["test"]) < set(range(9))
+
+
+def test_a_source_without_test_images_needs_a_fraction_and_one_with_them_none():
+    labels, units = np.arange(12) % 3, np.arange(12)
+    own = np.zeros(12, np.uint8)
+    splits = make_section(Splits, test_fraction=0.0, test_split="tail", group="")
+    held = make_section(Preprocess, validation_fraction=0.2, split="tail", split_seed=0)
+    with pytest.raises(UserError, match="the source has no test images: say"):
+        split_images(labels, own, units, ["a", "b", "c"], splits, held)
+    own[:3] = TEST
+    splits.test_fraction = 0.2
+    with pytest.raises(UserError, match=r"is 0\.2, but the source has 3 test images of its own"):
+        split_images(labels, own, units, ["a", "b", "c"], splits, held)
+
+
+def test_the_test_images_do_not_depend_on_params_yaml():
+    labels, units = np.arange(60) % 3, np.arange(60)
+    own = np.zeros(60, np.uint8)
+    splits = make_section(Splits, test_fraction=0.2, test_split="random", group="")
+    found = set()
+    for seed in (0, 1):
+        held = make_section(Preprocess, validation_fraction=0.2, split="random", split_seed=seed)
+        parts = split_images(labels, own, units, ["a", "b", "c"], splits, held)
+        found.add(tuple(parts["test"]))
+    assert len(found) == 1

@@ -183,10 +183,21 @@ FOUR = np.array([0, 1, 2, 0], np.uint8)
 def test_a_part_has_images_and_labels_of_any_kind_of_integers(tmp_path, kind):
     images, labels = read_part(part(tmp_path, PART, FOUR.astype(kind)), "test", 3)
     np.testing.assert_array_equal(images, PART, strict=True)
-    np.testing.assert_array_equal(labels, FOUR, strict=True)
+    np.testing.assert_array_equal(labels, FOUR.astype(kind), strict=True)
 
 
-X = "x_test.npy: expected images (count, height, width) as uint8, none of it 0; found "
+def test_images_in_colour_and_labels_above_255_are_a_part(tmp_path):
+    images = np.zeros((4, 12, 10, 3), np.uint8)
+    high = np.array([0, 999, 256, 7], np.uint16)
+    found_images, found_labels = read_part(part(tmp_path, images, high), "test")
+    np.testing.assert_array_equal(found_images, images, strict=True)
+    np.testing.assert_array_equal(found_labels, high, strict=True)
+
+
+X = (
+    "x_test.npy: expected images (count, height, width) or (count, height, width, 3) as uint8, "
+    "none of it 0; found "
+)
 Y = "y_test.npy: expected labels (count,) as integers, at least one; found "
 RANGE = "y_test.npy: expected labels from 0 to 2; found "
 
@@ -197,6 +208,7 @@ RANGE = "y_test.npy: expected labels from 0 to 2; found "
         (PART[:0], FOUR, f"{X}(0, 12, 10) as uint8"),
         (PART[:, :0], FOUR, f"{X}(4, 0, 10) as uint8"),
         (PART[0], FOUR, f"{X}(12, 10) as uint8"),
+        (PART[..., None], FOUR, f"{X}(4, 12, 10, 1) as uint8"),
         (PART / 255, FOUR, f"{X}(4, 12, 10) as float64"),
         (PART, FOUR[:3], "y_test.npy: expected 4 labels, one an image of x_test.npy; found 3"),
         (PART, FOUR[:0], f"{Y}(0,) as uint8"),
@@ -207,7 +219,7 @@ RANGE = "y_test.npy: expected labels from 0 to 2; found "
         (PART, FOUR.astype(int) - 1, f"{RANGE}-1 to 1"),
         (PART, np.full(4, 2**63, np.uint64), f"{RANGE}{2**63} to {2**63}"),
     ],
-    ids=["no image", "no row", "one image", "floats", "a label too few", "no label",
+    ids=["no image", "no row", "one image", "a channel", "floats", "a label too few", "no label",
          "float labels", "booleans", "one-hot", "too high", "negative", "huge"],
 )  # fmt: skip
 def test_what_is_no_part_is_refused(tmp_path, images, labels, message):

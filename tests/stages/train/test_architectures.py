@@ -144,10 +144,35 @@ def test_the_cnn_has_a_convolution_for_each_value():
     assert dropouts == ["dropout_2", "dropout_3"]
 
 
-def test_a_cnn_too_deep_for_its_images_is_refused():
-    expected = r"model\.cnn: .*leave 5 x 4 pixels .*layer 3 with a kernel of 9"
-    with pytest.raises(UserError, match=expected):
-        tiny_network("cnn", filters=[4, 6, 8], kernels=[3, 5, 9], strides=[1, 2, 1])
+def test_a_cnn_too_deep_for_its_images_is_refused_with_kernels_that_fit():
+    values = {"filters": [4, 6, 8, 8], "kernels": [3, 5, 9, 3], "strides": [1, 2, 1, 1]}
+    with pytest.raises(UserError) as refused:
+        tiny_network("cnn", **values)
+    assert str(refused.value).startswith(
+        "model.cnn: the layers before leave 5 x 4 pixels of an image to layer 3 with a kernel of 9."
+        " Kernels that fit images of 12 x 10 pixels: [3, 5, 4, 1]."
+    )
+    assert tiny_network("cnn", **values | {"kernels": [3, 5, 4, 1]})
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_network_takes_images_in_colour(name):
+    images = np.random.default_rng(0).integers(0, 256, (5, *SHAPE, 3), dtype=np.uint8)
+    network = build_network(name, (*SHAPE, 3), len(CLASSES), **tiny_block(name))
+    grey = tiny_network(name)
+    assert network.predict(images, verbose=0).shape == (5, len(CLASSES))
+    assert network.count_params() > grey.count_params()  # the first layer sees three values a pixel
+    assert [layer for layer in names_of(grey) if layer != "grey"] == names_of(network)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 3), (64, 64), (128, 128, 3), (97, 128, 3)])
+def test_the_default_cnn_has_few_weights_for_images_of_any_size(shape):
+    with keras.StatelessScope(initialize_variables=False):
+        network = build_network("cnn", shape, 1000, **ARTICLE["model"]["cnn"])
+    assert network.count_params() < 500_000
+    last = "flatten" if shape[0] == 28 else "mean"  # 28 x 28 keeps the layers that it always had
+    assert names_of(network)[-2] == last
+    assert ("grey" in names_of(network)) == (len(shape) == 2)
 
 
 def test_an_average_is_the_mean_of_its_members():

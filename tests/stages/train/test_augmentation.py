@@ -64,6 +64,28 @@ def test_what_lies_beyond_the_edges_is_black():
     assert (half[1:] == 255).all()
 
 
+def test_what_lies_beyond_the_edges_is_the_background():
+    white = np.full((1, HEIGHT, WIDTH), 255, np.uint8)
+    half = np.array([[[1, 0, -0.5], [0, 1, 0]]], np.float32)
+    moved = transform_images(white, half, NO_NOISE, (55,)).numpy()[0]
+    assert (moved[0] == 155).all()
+    assert (moved[1:] == 255).all()
+
+
+def test_each_channel_is_transformed_like_a_grey_image_on_its_own_background():
+    background = (10, 120, 250)
+    colour = np.stack([picture(), 255 - picture(), picture() // 2], axis=-1)[None]
+    chance = draw_transformations(
+        random(), 1, (HEIGHT, WIDTH), augmentation(rotation=40, translation=3, elastic=1.0)
+    )
+    found = transform_images(colour, *chance, background).numpy()
+    assert found.shape == colour.shape
+    for channel, beyond in enumerate(background):
+        alone = transform_images(colour[..., channel], *chance, (beyond,)).numpy()
+        np.testing.assert_array_equal(found[..., channel], alone)
+        assert (alone != transform_images(colour[..., channel], *chance, (0,)).numpy()).any()
+
+
 @pytest.mark.parametrize("turns", [0.4, -1.1])
 def test_it_is_scipys_affine_transformation(turns):
     cosine, sine = np.cos(turns), np.sin(turns)

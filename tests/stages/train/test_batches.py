@@ -159,3 +159,36 @@ def test_the_end_of_an_epoch_waits_for_no_timer():
     start = time.monotonic()
     del batches_of_an_epoch
     assert time.monotonic() - start < 0.2
+
+
+def test_colour_images_and_labels_above_255_come_through():
+    images = np.random.default_rng(0).integers(0, 256, (50, 6, 5, 3), dtype=np.uint8)
+    labels = (np.arange(50) * 19).astype(np.uint16)
+    parts = [(images[:20], labels[:20]), (images[20:], labels[20:])]
+    source = Batches(parts, 932, 16, 1, EVERYTHING, [9, 8, 7])
+    assert source.background == (9, 8, 7)
+    found, one_hot = epoch_of(source)
+    assert found.shape == images.shape
+    assert sorted(one_hot.argmax(axis=1)) == labels.tolist()
+    plain, _ = epoch_of(Batches(parts, 932, 16))
+    np.testing.assert_array_equal(plain, images)
+
+
+def test_each_image_has_the_weight_of_its_class():
+    weights = np.array([0.5, 2.0, 1.0], np.float32)
+    for batch, of_batch in zip(
+        *[
+            list(batches(seed=1, class_weights=w).dataset().as_numpy_iterator())
+            for w in (None, weights)
+        ],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(of_batch[0], batch[0])
+        np.testing.assert_array_equal(of_batch[2], weights[batch[1].argmax(axis=1)])
+
+
+def test_large_images_are_read_few_at_once():
+    large = np.broadcast_to(np.uint8(7), (4000, 512, 512, 3))
+    source = Batches([(large, np.zeros(4000, np.uint8))], 2, batch_size=8)
+    assert source.batches_per_call * 8 * 512 * 512 * 3 <= 2**26
+    assert Batches([(IMAGES, LABELS)], 3, batch_size=128).batches_per_call == 8

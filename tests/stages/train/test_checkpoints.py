@@ -16,6 +16,8 @@ from stages.train.checkpoints import CHECKPOINT_SECONDS
 from stages.train.main import main
 from stages.train.progress import EpochLine
 
+DATASET = SimpleNamespace(images=SimpleNamespace(background=0))
+COLOUR = SimpleNamespace(images=SimpleNamespace(background=[250, 10, 90]))
 PARAMS = training(epochs=5)
 MODEL = tiny_model("mlp", dropout=[0.2, 0.1])
 # All that could have a state: schedule, moving statistics, dropout, augmentation, two precisions.
@@ -46,18 +48,28 @@ def after_every_epoch() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def processed_in_colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processed_in_colour")
+    for name, seed in (("train", 1), ("validation", 2)):
+        images, labels = tiny_images(60, seed)
+        np.save(folder / f"x_{name}.npy", np.stack([images, images // 2, 255 - images], axis=-1))
+        np.save(folder / f"y_{name}.npy", labels)
+    return folder
+
+
 def run(
-    processed: Path, folder: Path, params: Any = PARAMS, model: Any = MODEL
+    processed: Path, folder: Path, params: Any = PARAMS, model: Any = MODEL, dataset: Any = DATASET
 ) -> dict[str, bytes]:
     """Run the stage in `folder`; every output's bytes by name."""
     models, reports, scratch = (folder / name for name in ("models", "reports", "scratch"))
-    main(processed, models, reports, 0, params, model, scratch, plain=False)
+    main(processed, models, reports, 0, params, model, dataset, scratch, plain=False)
     return outputs(folder)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    paths = [*folder.glob("models/*"), *folder.glob("reports/*")]
-    return {path.name: path.read_bytes() for path in paths}
+    paths = [*folder.glob("models/**/*"), *folder.glob("reports/*")]
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 def interrupt(
@@ -67,6 +79,7 @@ def interrupt(
     params: Any = PARAMS,
     model: Any = MODEL,
     member: int = 0,
+    dataset: Any = DATASET,
 ) -> None:
     """Run the stage until that epoch, counted from 0, has ended and its checkpoint is written."""
     members = set()
@@ -79,7 +92,7 @@ def interrupt(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EpochLine, "on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(processed, folder, params, model)
+            run(processed, folder, params, model, dataset)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +132,16 @@ def test_no_state_is_lost(processed, tmp_path, name):
     uninterrupted = run(processed, tmp_path / "uninterrupted", EVERYTHING, model)
     interrupt(processed, tmp_path / "interrupted", 2, EVERYTHING, model)
     assert run(processed, tmp_path / "interrupted", EVERYTHING, model) == uninterrupted
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_no_state_is_lost_in_colour_with_weighted_classes(processed_in_colour, tmp_path, name):
+    model = tiny_model(name, **normalization(name))
+    params = training(**(vars(EVERYTHING) | {"augmentation": vars(EVERYTHING.augmentation)}))
+    params.class_weight = "balanced"
+    uninterrupted = run(processed_in_colour, tmp_path / "whole", params, model, COLOUR)
+    interrupt(processed_in_colour, tmp_path / "cut", 2, params, model, dataset=COLOUR)
+    assert run(processed_in_colour, tmp_path / "cut", params, model, COLOUR) == uninterrupted
 
 
 def test_an_ensemble_resumes_with_the_member_that_was_interrupted(processed, tmp_path, capsys):

@@ -12,9 +12,19 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, normalization, tiny_images, tiny_model, training
+from conftest import (
+    CLASSES,
+    make_section,
+    normalization,
+    tiny_dataset,
+    tiny_files,
+    tiny_images,
+    tiny_model,
+    training,
+)
 
 from stages.plots.reports import read_table
+from stages.run.params import Dataset
 from stages.shared.errors import UserError
 from stages.train.architectures import ARCHITECTURES
 from stages.train.batches import Batches
@@ -22,9 +32,11 @@ from stages.train.history import describe_overfitting
 from stages.train.main import main
 
 TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
+DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 PARAMS = training(epochs=6)
 MODEL = tiny_model("mlp", units=[16, 8])
-OUTPUTS = ["models/layers.txt", "models/model.keras", "reports/history.csv",
+OUTPUTS = ["models/classifier/model.onnx", "models/layers.txt", "models/model.keras",
+           "reports/history.csv",
            "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
 
 
@@ -48,7 +60,7 @@ def run(
 ) -> Path:
     """Run the stage; remove its checkpoints afterwards, as stages/run does."""
     models, reports, scratch = (folder / name for name in ("models", "reports", "scratch"))
-    main(processed, models, reports, seed, params, model, scratch, plain=False)
+    main(processed, models, reports, seed, params, model, DATASET, scratch, plain=False)
     shutil.rmtree(scratch)
     return folder
 

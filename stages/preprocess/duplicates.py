@@ -1,0 +1,90 @@
+"""Images with equal pixels: which they are, and that they contradict neither labels nor splits."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.preprocess.source import (
+    MOST_NAMED,
+    NO_SPLIT,
+    Numbers,
+    Source,
+    split_rows,
+    weighted_sums,
+)
+from stages.shared.errors import UserError
+
+DIGEST_BYTES = 16
+
+
+def number_contents(source: Source) -> Numbers:
+    """A number (count,) for each image, the same for images whose pixels are equal.
+
+    A weighted sum, in one pass of NumPy, tells nearly all different images apart; a hash of the
+    others' pixels decides.
+    """
+    sums = np.empty(len(source.labels), np.uint64)
+    for rows in split_rows(np.arange(len(sums)), source.pixels.shape):
+        sums[rows] = weighted_sums(source.pixels[rows])
+    _, numbers, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    found: Numbers = numbers.astype(np.int64)
+    known: dict[bytes, int] = {}
+    for rows in split_rows(np.flatnonzero(counts[numbers] > 1), source.pixels.shape):
+        for row, pixels in zip(rows.tolist(), source.pixels[rows], strict=True):
+            digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_BYTES).digest()
+            found[row] = known.setdefault(digest, len(counts) + len(known))
+    return found
+
+
+def drop_contradictions(source: Source, contents: Numbers, skip_bad: bool) -> Numbers:
+    """The images to keep, in rising order: all of them, or with skip_bad all but the bad ones.
+
+    Bad are equal images with different labels, and an image of a split that the source has as a
+    test or validation image, too. Raises UserError that names them unless skip_bad is set.
+    """
+    order = np.argsort(contents, kind="stable")
+    several = np.bincount(contents)[contents[order]] > 1
+    order = order[several]  # the images that have an equal one; equal ones follow each other
+    bounds = np.flatnonzero(np.diff(contents[order])) + 1
+    groups = np.split(order, bounds) if len(order) else []
+    conflicts = [rows for rows in groups if len(set(source.labels[rows].tolist())) > 1]
+    others = [rows for rows in groups if len(set(source.labels[rows].tolist())) == 1]
+    across = [rows for rows in others if is_across(source.splits[rows])]
+    report(source, conflicts, "equal images with different labels", "all of them", skip_bad)
+    report(source, across, "equal images in different splits", "those to train on", skip_bad)
+    if groups:
+        print(f"{len(order):,} images have an equal one; equal images stay in one split")
+    dropped = [
+        *conflicts,
+        *(rows[source.splits[rows] < source.splits[rows].max()] for rows in across),
+    ]
+    kept = np.ones(len(contents), bool)
+    kept[np.concatenate(dropped) if dropped else []] = False
+    return np.flatnonzero(kept)
+
+
+def is_across(splits: npt.NDArray[np.uint8]) -> bool:
+    """Whether the source itself has put equal images into different splits."""
+    return len(set(splits.tolist()) - {NO_SPLIT}) > 1
+
+
+def report(
+    source: Source, groups: list[npt.NDArray[np.intp]], what: str, skipped: str, skip_bad: bool
+) -> None:
+    """Name the groups. Raises UserError with them unless skip_bad is set."""
+    if not groups:
+        return
+    lines = [" = ".join(source.name_of(int(row)) for row in rows[:4]) for rows in groups]
+    listed = "\n  ".join(
+        lines[:MOST_NAMED]
+        + ([f"and {len(lines) - MOST_NAMED:,} more"] if len(lines) > MOST_NAMED else [])
+    )
+    if not skip_bad:
+        raise UserError(
+            f"{len(groups):,} times {what}:\n  {listed}\nCorrect or remove them, or set "
+            f"`skip_bad: true` in dataset.yaml, which leaves out {skipped}"
+        )
+    print(f"{len(groups):,} times {what}; skip_bad leaves out {skipped}:\n  {listed}")

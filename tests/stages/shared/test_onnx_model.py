@@ -1,0 +1,258 @@
+"""The ONNX file of a classifier, opened: what is refused, and what a good one gives."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from stages.shared.errors import UserError
+from stages.shared.onnx_model import BATCH_IMAGES, load_model, open_model, predict
+
+SHAPE = (6, 5)
+IMAGES = np.random.default_rng(0).integers(0, 256, (1201, *SHAPE), dtype=np.uint8)
+WEIGHTS = np.random.default_rng(1).normal(0, 0.01, (30, 3)).astype(np.float32)
+
+
+def floats(name: str, values: Any) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values, np.float32), name)
+
+
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+def make_model() -> onnx.ModelProto:
+    """Softmax of a matrix product, as small as train's smallest."""
+    graph = helper.make_graph(
+        [
+            node("Cast", "images", "values", to=TensorProto.FLOAT),
+            node("Mul", "values by", "scaled"),
+            node("Flatten", "scaled", "rows", axis=1),
+            node("Gemm", "rows weights", "sums"),
+            node("Softmax", "sums", "probabilities", axis=-1),
+        ],
+        "classifier",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", *SHAPE])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        [floats("by", 1 / 255), floats("weights", WEIGHTS)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+
+
+def write(model: onnx.ModelProto, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_good_file_gives_probabilities(tmp_path):
+    model = open_model(write(make_model(), tmp_path))
+    assert (model.image_shape, model.classes) == (SHAPE, 3)
+    found = predict(model, IMAGES)
+    sums = np.exp(IMAGES.reshape(-1, 30) / np.float32(255) @ WEIGHTS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, sums / sums.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_batches_and_threads_change_no_bit():
+    content = make_model().SerializeToString()
+    one = predict(load_model(content, 1), IMAGES)
+    assert len(IMAGES) > 2 * BATCH_IMAGES
+    assert (predict(load_model(content, 2), IMAGES) == one).all()
+    singly = [predict(load_model(content), IMAGES[i : i + 1])[0] for i in range(3)]
+    assert (np.stack(singly) == one[:3]).all()
+
+
+def test_no_images_give_no_probabilities():
+    assert predict(load_model(make_model().SerializeToString()), IMAGES[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("images", [IMAGES[:, 1:], IMAGES.astype(np.float32), IMAGES[..., None]])
+def test_other_images_are_refused(images):
+    model = load_model(make_model().SerializeToString())
+    with pytest.raises(UserError, match=r"expected images \(count, 6, 5\) as uint8"):
+        predict(model, images)
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    model = make_model()
+    model.graph.initializer[1].CopyFrom(floats("weights", np.full((30, 3), 3e38)))
+    with pytest.raises(UserError, match=r"no finite numbers.*train\.learning_rate"):
+        predict(load_model(model.SerializeToString()), IMAGES)
+
+
+def test_a_missing_file_is_named_with_what_brings_it_back(tmp_path):
+    with pytest.raises(UserError, match=r"model\.onnx is missing: `dvc checkout` or `dvc pull`"):
+        open_model(tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="is missing"):
+        open_model(tmp_path)
+
+
+# Files that are not ours
+
+
+def store_outside(model: onnx.ModelProto) -> None:
+    weight = model.graph.initializer[1]
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    entry = weight.external_data.add()
+    entry.key, entry.value = "location", "../secret"
+
+
+def claim_more(model: onnx.ModelProto) -> None:
+    model.graph.initializer[1].dims[0] = 2**40
+
+
+def add_not_a_number(model: onnx.ModelProto) -> None:
+    model.graph.initializer[1].CopyFrom(floats("weights", np.full((30, 3), np.nan)))
+
+
+def add_function(model: onnx.ModelProto) -> None:
+    model.functions.add().name = "f"
+
+
+def add_custom_domain(model: onnx.ModelProto) -> None:
+    model.graph.node[1].domain = "com.microsoft"
+
+
+def import_custom_domain(model: onnx.ModelProto) -> None:
+    model.opset_import.add().domain = "com.microsoft"
+
+
+def use_unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[1].op_type = "Expand"
+
+
+def hold_a_loop(model: onnx.ModelProto) -> None:
+    body = helper.make_attribute("body", model.graph)
+    model.graph.node[1].attribute.append(body)
+
+
+def multiply_two_values(model: onnx.ModelProto) -> None:
+    model.graph.node[1].input[1] = "values"
+
+
+def average_two_values(model: onnx.ModelProto) -> None:
+    model.graph.node[1].op_type = "Mean"
+
+
+def pad_without_end(model: onnx.ModelProto) -> None:
+    model.graph.node[1].attribute.append(helper.make_attribute("pads", [2**40] * 4))
+
+
+def add_an_input(model: onnx.ModelProto) -> None:
+    model.graph.input.add().CopyFrom(helper.make_tensor_value_info("more", TensorProto.UINT8, [1]))
+
+
+def take_floats(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def take_another_name(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = "x"
+
+
+def take_one_image(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def take_huge_images(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**31
+
+
+def take_any_size(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "height"
+
+
+def take_four_colours(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim.add().dim_value = 4
+
+
+def give_logits_of_a_pixel(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = 4
+
+
+def disagree_with_weights(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 7
+
+
+def claim_more_classes(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4
+
+
+def forget_the_graph(model: onnx.ModelProto) -> None:
+    model.ClearField("graph")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (store_outside, "a weight has a field 13, which train does not write"),
+        (claim_more, r"the weight 'weights' has 360 bytes for shape \[1099511627776, 3\]"),
+        (add_not_a_number, "the weight 'weights' has values that are no finite numbers"),
+        (add_function, "the file has a field 25"),
+        (add_custom_domain, "a node has a field 7"),
+        (import_custom_domain, "expected the standard operators alone"),
+        (use_unknown_operator, "the operator 'Expand' is not one of its layers'"),
+        (hold_a_loop, "an attribute of Mul has a field 6"),
+        (multiply_two_values, "the operator Mul takes values, values"),
+        (average_two_values, "the operator Mean takes values, by"),
+        (pad_without_end, "Mul pads by its kernel or more"),
+        (add_an_input, "expected images alone, found 2"),
+        (take_floats, "expected images of type 2, found 'images' of type"),
+        (take_another_name, "expected images of type 2, found 'x'"),
+        (take_one_image, "expected images for any number of images"),
+        (take_huge_images, r"expected images \(height, width"),
+        (take_any_size, "each of a fixed size"),
+        (take_four_colours, r"expected images \(height, width"),
+        (give_logits_of_a_pixel, "expected a probability for each class"),
+        (disagree_with_weights, "ONNX Runtime"),
+        (claim_more_classes, r"expected probabilities \(1, 4\) of one image, found \(1, 3\)"),
+        (forget_the_graph, "expected one graph, found 0"),
+    ],
+)
+def test_what_train_does_not_write_is_refused(tmp_path, change, message):
+    model = make_model()
+    change(model)
+    path = write(model, tmp_path)
+    expected = f"model.onnx: not a model that this project wrote: .*{message}.*`dvc checkout`"
+    with pytest.raises(UserError, match=re.compile(expected, re.DOTALL)):
+        open_model(path)
+
+
+def test_a_file_cut_off_anywhere_is_refused(tmp_path):
+    content = make_model().SerializeToString()
+    path = tmp_path / "model.onnx"
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match="not a model that this project wrote"):
+            open_model(path)
+
+
+def test_a_damaged_file_never_ends_in_a_traceback(tmp_path, capfd):
+    """Each bit but those of the weights' values, in which any bits are a number."""
+    content = make_model().SerializeToString()
+    path, opened = tmp_path / "model.onnx", 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            predict(open_model(path), IMAGES[:2])
+            opened += 1
+        except UserError:
+            pass
+    assert opened < len(content)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" * 9, b"<html>" * 99])
+def test_other_kinds_of_files_are_refused(tmp_path, content):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not a model that this project wrote"):
+        open_model(path)
