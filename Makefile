@@ -3,6 +3,7 @@
 # make test   lint, types and every test
 # make dev    add what those two need, without running them
 # make team   add what S3 and SSH remotes need (docs/team.md)
+# make serve  answer over HTTP what images show (docs/serving.md)
 # make sweeps add what `python -m sweeps` needs (docs/scale.md)
 # make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
 # make lock   resolve pyproject.toml into requirements/; UPGRADE='numpy scipy' moves those two
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS  # they keep `python -m` from working
 
-.PHONY: reproduce quick test dev team sweeps bench setup lock
+.PHONY: reproduce quick test dev team sweeps serve bench setup lock
 .NOTPARALLEL:  # `setup` needs what the target before it installs
 
 reproduce: venv-pipeline setup
@@ -26,6 +27,9 @@ dev: venv-dev setup
 team: venv-team setup
 
 sweeps: venv-sweeps setup
+
+serve: venv-serve setup
+	@python -m serving
 
 quick: venv-dev setup
 	ruff check .
@@ -56,4 +60,6 @@ lock: venv-dev
 	$(LOCK) pyproject.toml -o requirements/pipeline.txt
 	$(LOCK) pyproject.toml --extra s3 --extra ssh -c requirements/pipeline.txt -o requirements/team.txt
 	$(LOCK) pyproject.toml --extra sweeps -c requirements/pipeline.txt -o requirements/sweeps.txt
+	$(LOCK) pyproject.toml --extra serve -c requirements/pipeline.txt -o requirements/serve.txt
+	$(LOCK) serving/requirements.in -c requirements/serve.txt -o serving/requirements.txt
 	$(LOCK) pyproject.toml --all-extras --group dev -c requirements/pipeline.txt -o requirements/dev.txt
