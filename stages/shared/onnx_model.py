@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from stages.shared.errors import HOW_TO_RESTORE, UserError
 
@@ -53,7 +53,7 @@ Fields = dict[int, list[Any]]  # of a message, by number: integers, or the bytes
 
 
 class OnnxModel(NamedTuple):
-    session: onnxruntime.InferenceSession
+    session: Any  # onnxruntime.InferenceSession
     image_shape: tuple[int, ...]  # (height, width) or (height, width, 3)
     classes: int
 
@@ -78,6 +78,10 @@ def open_model(path: Path, threads: int = 1) -> OnnxModel:
 
 def load_model(content: bytes, threads: int = 1) -> OnnxModel:
     """The model of a file's content. Raises ValueError as `open_model` raises UserError."""
+    # Official builds of ONNX Runtime send usage data unless this is set before the import.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415
+
     image_shape, classes = check_content(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

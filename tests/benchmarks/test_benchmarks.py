@@ -180,9 +180,9 @@ def test_more_images_are_the_same_ones_again(tmp_path: Path) -> None:
     for role, array in {"train_images": images, "train_labels": labels}.items():
         (tmp_path / f"{role}.idx").write_bytes(idx(array))
     repeat_images(tmp_path, tmp_path / "more", 3)
-    more = read_idx(tmp_path / "more/train_images.idx", dimensions=3)
+    more = read_idx(tmp_path / "more/train_images.idx")
     np.testing.assert_array_equal(more, np.concatenate([images] * 3))
-    more = read_idx(tmp_path / "more/train_labels.idx", dimensions=1)
+    more = read_idx(tmp_path / "more/train_labels.idx")
     np.testing.assert_array_equal(more, np.tile(labels, 3))
 
 

@@ -186,7 +186,7 @@ def test_the_dev_container_installs_what_the_tests_need() -> None:
     container = json.loads(read(".devcontainer/devcontainer.json"))
     assert container["postCreateCommand"] == "make dev"
     assert any("tools/make_venv.sh dev" in line for line in dry_run("dev"))
-    for package in ("chromium-headless-shell", "openssh-server"):
+    for package in ("chromium-headless-shell", "openssh-server", "npm", "curl"):
         assert package in container["onCreateCommand"]
         assert package in read(".ci/run")
     recommended = json.loads(read(".vscode/extensions.json"))["recommendations"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 from servers import S3Server
-from test_team import MODEL, add_remote, member
+from test_team import add_remote, member
 
 from stages.run.hashes import md5_of_file
 
@@ -42,9 +42,12 @@ def test_a_version_is_fetched_from_another_folder(
 
     def fetched(*asked: str) -> str:
         elsewhere.dvc("artifacts", "get", url, "classifier", *asked, "--force")
-        return md5_of_file(elsewhere.folder / "model.keras")
+        return md5_of_file(elsewhere.folder / "classifier/model.onnx")
 
-    first, second = (md5_of_file(made.folder / MODEL) for made in (finished_project, project))
+    first, second = (
+        md5_of_file(made.folder / "models/classifier/model.onnx")
+        for made in (finished_project, project)
+    )
     assert first != second
     assert fetched("--rev", "v1.0.0") == first
     assert fetched("--stage", "production") == first

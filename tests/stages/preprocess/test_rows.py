@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from stages.preprocess import rows, source
+from stages.preprocess import source
 from stages.preprocess.rows import refuse_no_room, write_rows
 from stages.shared.errors import UserError
 
@@ -25,7 +25,7 @@ def test_rows_are_what_numpy_would_save(tmp_path, monkeypatch, chosen):
 
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=rows.SPARE_BYTES + 9))
-    refuse_no_room(tmp_path, 9, "Make room")
-    with pytest.raises(UserError, match=r"0\.00 GB are needed there.*are free\. Make room"):
-        refuse_no_room(tmp_path, 10, "Make room")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_010))
+    refuse_no_room(tmp_path, 1_000, "Make room")
+    with pytest.raises(UserError, match=r"1,001 bytes .*, and 1,010 are free\. Make room"):
+        refuse_no_room(tmp_path, 1_001, "Make room")

@@ -64,12 +64,11 @@ def test_paths_come_in_order_and_sections_by_name(clone):
     assert run_small(clone, "a", "b/c") == "a | b/c | 7 | Tiny bars\n"
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
-def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(fresh_project, stage):
-    code = f"""
+def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(fresh_project):
+    code = """
 import os
 from stages.run.importing import prepare_environment
-prepare_environment("{stage}")
+prepare_environment("train")
 print(*map(os.environ.get, ["KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"]))
 """
     chosen = {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "0"}
@@ -101,8 +100,8 @@ import sklearn.metrics, pandas, seaborn, scipy.stats  # they are hidden during o
     assert fresh_project.run("python", "-c", code, errors=False) == "set()\n"
 
 
-@pytest.mark.parametrize("stage", ["fetch", "preprocess", "plots"])
-def test_only_train_and_evaluate_import_tensorflow(fresh_project, stage):
+@pytest.mark.parametrize("stage", ["fetch", "preprocess", "evaluate", "plots"])
+def test_only_train_imports_tensorflow(fresh_project, stage):
     code = f"import stages.{stage}.main, sys; print({{'keras', 'tensorflow'}} & set(sys.modules))"
     assert fresh_project.run("python", "-c", code) == "set()\n"
 
@@ -166,9 +165,8 @@ def test_a_module_beside_dvc_yaml_takes_no_others_place(clone, name):
     assert run_small(clone, "a", "b") == "ran\n"
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
-def test_an_address_space_too_small_for_tensorflow_is_refused_before(fresh_project, stage):
-    code = f"from stages.run.importing import import_stage; import_stage('{stage}')"
+def test_an_address_space_too_small_for_tensorflow_is_refused_before(fresh_project):
+    code = "from stages.run.importing import import_stage; import_stage('train')"
     command = f'ulimit -v 1000000; python -c "{code}"'
     output = fresh_project.run("sh", "-c", command, code=1)
     assert "this shell allows a process 1.0 GB of address space, expected at least 4" in output
