@@ -44,7 +44,6 @@ def clean_environment(also: str = "") -> None:
         )
         if not allowed:
             del os.environ[name]
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # ONNX Runtime's official builds send usage data
 
 
 def recorded_environment() -> dict[str, str]:

@@ -56,6 +56,7 @@ def refuse_small_address_space() -> None:
 
 def prepare_environment(stage: str) -> None:
     """Call what the stage has in environment.py, before its libraries are imported."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # ONNX Runtime's official builds send usage data
     name = f"stages.{stage}.environment"
     if importlib.util.find_spec(name):
         importlib.import_module(name).set_environment()

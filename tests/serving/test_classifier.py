@@ -95,10 +95,12 @@ def test_a_damaged_description_is_refused(tmp_path: Path, text: str, complaint: 
         open_classifier(tmp_path)
 
 
-def test_it_needs_three_packages_alone() -> None:
+def test_it_needs_three_packages_alone(classifier_folder: Path) -> None:
     """Nothing of the pipeline's, whose import takes seconds or a gigabyte."""
     code = (
-        "import sys; import serving.classifier;print(*{name.split('.')[0] for name in sys.modules})"
+        "import sys; from pathlib import Path; from serving.classifier import open_classifier;"
+        f"open_classifier(Path({str(classifier_folder)!r}));"
+        "print(*{name.split('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
