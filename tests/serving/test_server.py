@@ -342,9 +342,10 @@ def test_a_body_that_drips_after_a_refusal_is_let_go(
 def test_an_answer_that_nobody_takes_is_dropped(classifier_folder: Path, tmp_path: Path) -> None:
     """Twenty requests at once for 1.5 MB each, and the client does not read."""
     with (
-        running_server(tmp_path, classifier_folder, "--reply-seconds", "0.5") as strict,
+        running_server(tmp_path, classifier_folder, "--reply-seconds", "2") as strict,
         socket.socket() as client,
     ):
+        time.sleep(0.5)  # until the connection that asked whether it is ready has gone
         before = open_files(strict)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(PATIENCE)
