@@ -342,7 +342,7 @@ def test_a_body_that_drips_after_a_refusal_is_let_go(
 def test_an_answer_that_nobody_takes_is_dropped(classifier_folder: Path, tmp_path: Path) -> None:
     """Twenty requests at once for 1.5 MB each, and the client does not read."""
     with (
-        running_server(tmp_path, classifier_folder, "--reply-seconds", "2") as strict,
+        running_server(tmp_path, classifier_folder, "--reply-seconds", "0.5") as strict,
         socket.socket() as client,
     ):
         time.sleep(0.5)  # until the connection that asked whether it is ready has gone
@@ -352,8 +352,8 @@ def test_an_answer_that_nobody_takes_is_dropped(classifier_folder: Path, tmp_pat
         client.connect(("127.0.0.1", strict.port))
         asked = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n"
         client.sendall(asked * 20)
-        wait_until(lambda: open_files(strict) == before + 1)
-        wait_until(lambda: open_files(strict) == before)
+        wait_until(lambda: open_files(strict) > before)
+        wait_until(lambda: open_files(strict) <= before)
         assert predict(strict)[0] == 200
 
 
