@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from serving.browser_runtime import write_page
 
+from serving.browser_runtime import write_page
 from stages.run.failures import failures_in_one_line
 from stages.run.hashes import md5_of_file
 from stages.shared.atomic_write import atomic_write
