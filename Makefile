@@ -4,6 +4,7 @@
 # make dev    add what those two need, without running them
 # make team   add what S3 and SSH remotes need (docs/team.md)
 # make serve  answer over HTTP what images show (docs/serving.md)
+# make gpu    put in TensorFlow for an NVIDIA GPU (Linux)
 # make sweeps add what `python -m sweeps` needs (docs/scale.md)
 # make bench  measure the pipeline beside its peers (benchmarks/README.md); ROWS='no-op epoch' some
 # make lock   resolve pyproject.toml into requirements/; UPGRADE='numpy scipy' moves those two
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS  # they keep `python -m` from working
 
-.PHONY: reproduce quick test dev team sweeps serve bench setup lock
+.PHONY: reproduce quick test dev team sweeps serve gpu bench setup lock
 .NOTPARALLEL:  # `setup` needs what the target before it installs
 
 reproduce: venv-pipeline setup
@@ -42,6 +43,10 @@ test: venv-dev setup
 	ruff format --check .
 	mypy
 	pytest --numprocesses auto --dist loadscope
+
+gpu: venv-pipeline setup
+	pip uninstall --quiet --yes tensorflow tensorflow-cpu
+	pip install --quiet -r requirements/gpu.txt
 
 bench: venv-pipeline venv-bench setup
 	@python -m benchmarks.speed $(ROWS)

@@ -4,8 +4,10 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+
+from stages.run.versions import installed_version
 
 ROOT = Path(__file__).parent.parent  # of the project
 PACKAGES = ("dvc", "keras", "tensorflow", "numpy", "scikit-learn", "torch")
@@ -36,7 +38,7 @@ def versions(project: Path) -> str:
     found = [f"commit {commit}", f"python {platform.python_version()}"]
     for package in PACKAGES:
         try:
-            found.append(f"{package} {version(package).split('+')[0]}")
+            found.append(f"{package} {installed_version(package).split('+')[0]}")
         except PackageNotFoundError:  # torch, where only rows without it are measured
             continue
     return ", ".join(found)

@@ -40,6 +40,16 @@ make_venv() {
     "$python" -I -m venv --clear .venv || refuse "could not make .venv; remove it: rm -rf .venv"
 }
 
+# tensorflow-cpu, which the locked files name for this kind of machine, and tensorflow are one folder
+# of packages: the one that is installed over the other would share its files.
+remove_other_tensorflow() {
+    [ "$(uname -sm)" = "Linux x86_64" ] || return 0
+    for package in .venv/lib/python*/site-packages/tensorflow-[0-9]*.dist-info; do
+        [ ! -e "$package" ] ||
+            .venv/bin/python -I -m pip uninstall --quiet --yes tensorflow tensorflow-cpu
+    done
+}
+
 # Installs a file of requirements unless that is done.
 install() {
     file=requirements/$1.txt
@@ -53,6 +63,7 @@ install() {
     for package in .venv/lib/python*/site-packages/*.dist-info; do
         [ -e "$package/INSTALLER" ] || rm -rf "$package"
     done
+    remove_other_tensorflow
     echo "set-up: packages of $file, some 2 GB: 2 to 10 minutes, pip says nothing meanwhile"
     hashes=$(grep -q -e '--hash=' "$file" && echo --require-hashes)
     .venv/bin/python -I -m pip install --quiet --disable-pip-version-check $hashes -r "$file" ||

@@ -7,12 +7,13 @@ the outputs in the workspace. Exit code 0 only if all is well.
 import json
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from stages.run.hashes import md5_of_file
+from stages.run.versions import installed_version
 from stages.shared.errors import UserError
 from tools.shared.cache import cache_path
 from tools.shared.command_line import make_parser
@@ -62,7 +63,7 @@ def wrong_versions() -> Iterator[str]:
         if requirement.marker and not requirement.marker.evaluate():
             continue
         try:
-            found = version(requirement.name)
+            found = installed_version(requirement.name)
         except PackageNotFoundError:
             found = "none"
         if not requirement.specifier.contains(found, prereleases=True):

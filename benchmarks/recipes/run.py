@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.machine import machine
+from stages.run.versions import installed_version
 from stages.run.yaml_files import read_yaml
 
+LIBRARIES = ("tensorflow", "keras")
 SPREAD = "of its threads"  # stands in the column machine of a run that did not have it alone
 
 
@@ -54,7 +55,9 @@ def measure_recipe(commit: Path, asked: RecipeRun, threads: int | None = None) -
         "threads": used,
         "train_seconds": f"{seconds:.1f}",
         "machine": machine(),
-        "versions": " ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras")),
+        "versions": " ".join(
+            f"{name} {installed_version(name)}" for name in ("tensorflow", "keras")
+        ),
     }
 
 

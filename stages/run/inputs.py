@@ -10,7 +10,6 @@ import json
 import platform
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from stages.run.ignored import list_files, read_ignore_rules
 from stages.run.keys import flatten, get_value
 from stages.run.params import PARAMS
+from stages.run.versions import installed_version
 from stages.run.yaml_files import read_yaml
 from stages.shared.errors import UserError
 
@@ -127,7 +127,7 @@ def fingerprint(inputs: Inputs, environment: Mapping[str, str]) -> str:
 
     Equal fingerprints give the same bytes.
     """
-    versions = [platform.python_version(), *map(version, LIBRARIES)]
+    versions = [platform.python_version(), *map(installed_version, LIBRARIES)]
     state = [versions, inputs.params, dict(environment)]
     digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
     for path in sorted(inputs.files):

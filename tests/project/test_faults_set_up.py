@@ -5,6 +5,7 @@ Python and pip are stand-ins: .venv has a real Python, and a pip that writes dow
 
 import contextlib
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -295,6 +296,21 @@ def test_a_half_installed_package_is_installed_again(folder: Folder) -> None:
     folder.set_up()
     assert not half.exists()
     assert whole.exists()
+
+
+def test_the_other_tensorflow_is_taken_out_first(folder: Folder) -> None:
+    """Tensorflow of an older .venv, beside the locked tensorflow-cpu: they share their files."""
+    folder.set_up()
+    old = folder.path / f".venv/{PACKAGES}/tensorflow-2.21.0.dist-info"
+    old.mkdir()
+    (old / "INSTALLER").touch()
+    newer = folder.path / "requirements/pipeline.txt"
+    os.utime(newer, (time.time() + 9, time.time() + 9))
+    folder.set_up()
+    asked = [line for line in folder.log() if "uninstall" in line]
+    expected = "uninstall --quiet --yes tensorflow tensorflow-cpu"
+    on_linux = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+    assert asked == ([expected] if on_linux else [])
 
 
 # Another Python

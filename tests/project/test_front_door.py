@@ -179,6 +179,18 @@ def test_locked_requirements_have_what_pyproject_names() -> None:
         assert named_packages(*groups) <= {canonicalize_name(name) for name in pinned}, file
 
 
+def test_tensorflow_has_one_version_in_every_form() -> None:
+    """The record of a result and `make gpu` take tensorflow's version for tensorflow-cpu's."""
+    found = {
+        version
+        for file in ("pipeline", "team", "serve", "sweeps", "dev", "gpu")
+        for version in re.findall(
+            r"^tensorflow(?:-cpu|\[and-cuda\])?==([\w.]+)", read(f"requirements/{file}.txt"), re.M
+        )
+    }
+    assert len(found) == 1
+
+
 # Dev container, hooks, line ends, versions
 
 
