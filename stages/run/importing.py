@@ -19,7 +19,7 @@ from stages.run.plain import is_plain
 from stages.shared.errors import UserError
 
 # Optional packages that these libraries import if installed; no stage needs them.
-HIDDEN = {"keras": ("matplotlib", "pandas", "scipy", "sklearn"), "seaborn": ("scipy",)}
+HIDDEN = {"keras": ("matplotlib", "pandas", "scipy", "sklearn"), "seaborn": ("pyarrow", "scipy")}
 LARGEST = {"train": "keras", "plots": "seaborn"}  # the slowest import
 # TensorFlow maps 2.8 GB on two cores, more on others. Where it may not, it aborts, or waits for
 # ever.

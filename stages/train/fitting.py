@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,24 +39,38 @@ def fit_members(
     plain: bool,
     background: int | Sequence[int] = 0,
 ) -> tuple[list[keras.Model], list[History]]:
-    """Train train.members networks with the seeds seed, seed + 1, ...: see `fit_network`."""
-    networks, histories = [], []
-    for member in range(train.members):
-        if train.members > 1:
-            print(f"Member {member + 1} of {train.members}")
-        network, history = fit_network(
-            make_network,
-            parts,
-            held_out,
-            seed + member,
-            train,
-            scratch / str(member),
-            plain=plain,
-            background=background,
-        )
-        networks.append(network)
-        histories.append(history)
-    return networks, histories
+    """Train train.members networks, one after the other: see `fit_member`."""
+    fitted = [
+        fit_member(member, make_network, parts, held_out, seed, train, scratch, plain, background)
+        for member in range(train.members)
+    ]
+    return [network for network, _ in fitted], [history for _, history in fitted]
+
+
+def fit_member(
+    member: int,
+    make_network: NetworkMaker,
+    parts: Sequence[Part],
+    held_out: Part | None,
+    seed: int,
+    train: Train,
+    scratch: Path,
+    plain: bool,
+    background: int | Sequence[int],
+) -> tuple[keras.Model, History]:
+    """Train an ensemble's network of that number, from 0, with the seed seed + member."""
+    title = f"member {member + 1} of {train.members}: " if train.members > 1 else ""
+    return fit_network(
+        make_network,
+        parts,
+        held_out,
+        seed + member,
+        train,
+        scratch / str(member),
+        plain=plain,
+        background=background,
+        title=title,
+    )
 
 
 def fit_network(
@@ -68,11 +83,13 @@ def fit_network(
     watchers: Sequence[keras.callbacks.Callback] = (),
     plain: bool = False,
     background: int | Sequence[int] = 0,
+    title: str = "",
 ) -> tuple[keras.Model, History]:
     """Train one network on the parts' images; `held_out` scores it after each epoch.
 
     `background` is what augmentation moves in from beyond an image's edges: grey or red, green,
-    blue. With train.class_weight the training loss is weighted, that of `held_out` is not.
+    blue. With train.class_weight the training loss is weighted, that of `held_out` is not. `title`
+    begins each line that is printed.
     Resumes from the last checkpoint in `scratch` if an earlier run left one. Returns the network
     in float32 and without an optimizer, and a column for each score, a value an epoch. Training
     scores are means over the epoch, while the weights change and dropout is on. Losses are those
@@ -91,17 +108,18 @@ def fit_network(
     history = keras.callbacks.History()
     checkpoints = Checkpoints(scratch, history)
     done = checkpoints.restore(network)
-    if done:
-        print(f"An interrupted run left a checkpoint: resuming after epoch {done}")
+    if 0 < done < train.epochs:
+        print(f"{title}An interrupted run left a checkpoint: resuming after epoch {done}")
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
-    bars = [StepBar()] if sys.stdout.isatty() else []
+    # The bars of trainings side by side would overwrite each other.
+    bars = [StepBar(title)] if sys.stdout.isatty() and not parent_process() else []
     network.fit(
         batches.dataset(),
         initial_epoch=done,
         epochs=train.epochs,
         shuffle=False,  # Batches does
         validation_data=make_validation_data(held_out, classes) if held_out else None,
-        callbacks=[start, history, StopAtNaN(), checkpoints, *bars, EpochLine(), *watchers],
+        callbacks=[start, history, StopAtNaN(), checkpoints, *bars, EpochLine(title), *watchers],
         verbose=0,
     )
     columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}

@@ -5,25 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from stages.shared.arrays import read_part, wrong_array
 from stages.train.architectures import average_networks, network_maker
 from stages.train.comparison import refuse_difference, sample_images
 from stages.train.fitting import fit_members
 from stages.train.history import describe_overfitting, mean_history, write_history
 from stages.train.memory import refuse_too_large
 from stages.train.onnx_graph import make_onnx, refuse_unknown_layers
+from stages.train.parts import choose_parts, read_parts
 from stages.train.precision import warn_of_slow_arithmetic
 from stages.train.prediction import predict
 from stages.train.saving import save_models
 from stages.train.scoring import write_scores
+from stages.train.side_by_side import count_processes, fit_side_by_side
 from stages.train.summary import write_summary
 from stages.train.threads import use_threads
 
 if TYPE_CHECKING:
     from stages.run.params import Dataset, Model, Train
-    from stages.train.batches import Part
 
 
 def main(
@@ -39,16 +37,19 @@ def main(
 ) -> None:
     use_threads(train.threads)
     training, validation = read_parts(processed)
-    held_out = None if train.refit else validation
+    parts, held_out = choose_parts(training, validation, train.refit)
     make_network = network_maker(model, training, validation)
     refuse_too_large(make_network, model.name, train.members, train.batch_size)
     warn_of_slow_arithmetic(train.precision)
     first = make_network()
     refuse_unknown_layers(first, train.members)
     write_summary(first, train.members, models / "layers.txt")
-    parts = [training] if held_out else [training, validation]
+    background = dataset.images.background
+    processes = 1 if plain else count_processes(make_network, train)
+    if processes > 1:
+        fit_side_by_side(make_network, processed, seed, train, scratch, background, processes)
     networks, histories = fit_members(
-        make_network, parts, held_out, seed, train, scratch, plain, dataset.images.background
+        make_network, parts, held_out, seed, train, scratch, plain, background
     )
     history = mean_history(histories)
     write_history(history, reports / "history.csv")
@@ -61,17 +62,3 @@ def main(
     onnx = make_onnx(result)
     refuse_difference(onnx, images, probabilities, train.threads)
     save_models(result, onnx, models)
-
-
-def read_parts(processed: Path) -> tuple[Part, Part]:
-    """The training and the validation part. Raises UserError unless they fit each other."""
-    training, validation = (read_part(processed, split) for split in ("train", "validation"))
-    if training[0].shape[1:] != validation[0].shape[1:]:
-        expected = f"images {training[0].shape[1:]} like those of x_train.npy"
-        raise wrong_array(processed / "x_validation.npy", expected, validation[0])
-    classes = 1 + int(max(training[1].max(), validation[1].max()))
-    absent = np.setdiff1d(np.arange(classes), training[1])
-    if len(absent):
-        expected = f"labels of every class from 0 to {classes - 1}"
-        raise wrong_array(processed / "y_train.npy", expected, f"none of {absent.tolist()}")
-    return training, validation

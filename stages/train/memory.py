@@ -32,11 +32,7 @@ def refuse_too_large(
 
     TensorFlow itself ends with a segmentation fault, or is killed.
     """
-    with keras.StatelessScope(initialize_variables=False):  # shapes alone
-        network = make_network()
-        weights = sum(math.prod(variable.shape) for variable in network.variables)
-        outputs = sum(math.prod(layer.output.shape[1:]) for layer in network.layers)
-        image_values = math.prod(network.input.shape[1:])
+    weights, outputs, image_values = count_values(make_network)
     copies = COPIES + COPIES_OF_MEMBER * (members - 1)
     of_outputs = outputs * VALUE_BYTES * batch_size
     needed = weights * VALUE_BYTES * copies + of_outputs
@@ -58,6 +54,21 @@ def refuse_too_large(
             f"memory, and {available / GIGABYTE:,.1f} GB are available. Make the network "
             f"smaller{hint if name == 'mlp' else ''}"
         )
+
+
+def training_bytes(make_network: Callable[[], keras.Model], batch_size: int) -> int:
+    """The memory that the training of one network takes beyond TensorFlow itself, at most."""
+    weights, outputs, _ = count_values(make_network)
+    return VALUE_BYTES * (weights * COPIES + outputs * batch_size)
+
+
+def count_values(make_network: Callable[[], keras.Model]) -> tuple[int, int, int]:
+    """The numbers of a network's weights, of its layers' outputs and of an image's values."""
+    with keras.StatelessScope(initialize_variables=False):  # shapes alone
+        network = make_network()
+        weights = sum(math.prod(variable.shape) for variable in network.variables)
+        outputs = sum(math.prod(layer.output.shape[1:]) for layer in network.layers)
+        return weights, outputs, math.prod(network.input.shape[1:])
 
 
 def available_bytes() -> float:

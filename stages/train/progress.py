@@ -26,8 +26,12 @@ class StepBar(keras.callbacks.Callback):
     Keras' own bar counts calls of several updates each, so it runs to 400 of 375.
     """
 
+    def __init__(self, title: str = "") -> None:
+        super().__init__()
+        self.title = title
+
     def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
-        title = f"epoch {epoch + 1}/{self.params['epochs']}"
+        title = f"{self.title}epoch {epoch + 1}/{self.params['epochs']}"
         self.bar = tqdm(desc=title, total=self.params["steps"], unit="step", leave=False)
 
     def on_train_batch_end(  # Keras gives `logs` by this name
@@ -44,6 +48,10 @@ class StepBar(keras.callbacks.Callback):
 class EpochLine(keras.callbacks.Callback):
     """A line an epoch."""
 
+    def __init__(self, title: str = "") -> None:
+        super().__init__()
+        self.title = title
+
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
         self.start = time.perf_counter()
 
@@ -52,4 +60,5 @@ class EpochLine(keras.callbacks.Callback):
             f"{name.replace('val_', 'validation_')} {logs[name]:.4f}" for name in logs
         )
         seconds = time.perf_counter() - self.start
-        print(f"epoch {epoch + 1}/{self.params['epochs']}  {values}  {seconds:.1f} s", flush=True)
+        count = f"{epoch + 1}/{self.params['epochs']}"
+        print(f"{self.title}epoch {count}  {values}  {seconds:.1f} s", flush=True)

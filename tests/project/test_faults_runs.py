@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import Project
 from faults import Started, assert_nothing_lost, outputs, started
@@ -115,6 +116,26 @@ def test_a_checkpoint_that_is_being_written_is_no_loss(interrupted: Project, see
     assert exit_code(output) in {-signal.SIGKILL, 128 + signal.SIGKILL}
     assert being_written()
     assert len(checkpoints(interrupted)) >= 2
+
+
+@fault(
+    done="`kill -9` of the stage while it trains members side by side",
+    seen="member 1 of 2: An interrupted run left a checkpoint",
+    lost=REDONE,
+)
+def test_members_side_by_side_end_with_a_killed_stage(interrupted: Project, seen: str) -> None:
+    interrupted.edit({"train.threads": 1, "train.members": 2})
+    with started(interrupted, *TRAIN) as run:
+        run.until(lambda: {path.parent.name for path in checkpoints(interrupted)} >= {"0", "1"})
+        stage = psutil.Process(stage_process(interrupted))
+        members = stage.children()
+        assert len(members) >= 2
+        stage.kill()
+        run.ended()
+    _, alive = psutil.wait_procs(members, timeout=20)
+    assert not alive
+    with started(interrupted, *TRAIN) as run:
+        run.until(seen)
 
 
 @fault(done="Ctrl-C during training", seen=ENDED, lost=REDONE)

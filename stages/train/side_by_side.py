@@ -1,0 +1,109 @@
+"""Members of an ensemble trained at once, each on one thread in a process of its own.
+
+On two cores, two trainings of one thread each end sooner than one after the other with two threads.
+A process leaves its member's last checkpoint and nothing else. From there `fit_members` goes on,
+with no epoch left to train. So the bytes are those of members trained one after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.shared.errors import UserError
+from stages.train.fitting import fit_member
+from stages.train.memory import available_bytes, training_bytes
+from stages.train.parts import choose_parts, read_parts
+from stages.train.threads import use_threads
+
+if TYPE_CHECKING:
+    import keras
+
+    from stages.run.params import Train
+
+PROCESS_BYTES = 700_000_000  # of TensorFlow itself, measured with 2.21
+
+
+def count_processes(make_network: Callable[[], keras.Model], train: Train) -> int:
+    """How many members to train at once: as many as cores and memory allow.
+
+    One if a training has several threads, which would compete for the cores.
+    """
+    if train.threads > 1:
+        return 1
+    needed = PROCESS_BYTES + training_bytes(make_network, train.batch_size)
+    return max(1, min(train.members, available_cores(), int(available_bytes() // needed)))
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fit_side_by_side(
+    make_network: Callable[[], keras.Model],
+    processed: Path,
+    seed: int,
+    train: Train,
+    scratch: Path,
+    background: int | list[int],
+    processes: int,
+) -> None:
+    """Train the members in so many processes; their checkpoints lie in `scratch`.
+
+    The arguments are those of `fit_members`, but that each process reads the images itself.
+    Raises UserError if a training diverges or a process is killed.
+    """
+    fit = partial(
+        fit_in_process, make_network=make_network, processed=processed, seed=seed, train=train,
+        scratch=scratch, background=background,
+    )  # fmt: skip
+    context = get_context("spawn")  # a fork would copy the locks of TensorFlow's threads
+    pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    try:
+        for done in as_completed([pool.submit(fit, member) for member in range(train.members)]):
+            done.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that trains a member was killed, most likely for lack of memory: close "
+            "other programs, or set train.threads to 2 to train one member at a time, then run "
+            "again: it resumes"
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():  # after an error the others would train on
+            process.terminate()
+
+
+def fit_in_process(
+    member: int,
+    make_network: Callable[[], keras.Model],
+    processed: Path,
+    seed: int,
+    train: Train,
+    scratch: Path,
+    background: int | list[int],
+) -> None:
+    use_threads(train.threads)
+    parts, held_out = choose_parts(*read_parts(processed), train.refit)
+    fit_member(member, make_network, parts, held_out, seed, train, scratch, False, background)
+
+
+def end_with_parent() -> None:
+    """Let this process end when its parent does, even a killed one: it would train on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
