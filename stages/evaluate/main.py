@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stages.evaluate import calibration, class_scores
 from stages.evaluate.model_json import describe_model
 from stages.evaluate.page_names import keep_from_markup
@@ -35,7 +33,8 @@ def main(
     probabilities = predict(model, images)
     held_out = read_validation(processed, reports, len(dataset.classes))
     threshold = choose_threshold(*held_out, evaluate.accepted_error)
-    scores = scores_on_test(probabilities, labels, dataset.suspect_test_labels)
+    trusted = read_trusted(processed, len(labels), len(dataset.classes))
+    scores = scores_on_test(probabilities, labels, trusted)
     scores |= scores_at(threshold, probabilities, labels)
     for name, value in scores.items():
         print(f"test {name}: {value}")
@@ -81,21 +80,32 @@ def describe_size(shape: tuple[int, ...]) -> str:
     return f"{height} x {width} pixels{' in colour' if colours else ''}"
 
 
+def read_trusted(processed: Path, count: int, class_count: int) -> Labels:
+    """The test labels after corrections.csv, -1 for images that it drops; `count` of them."""
+    path = processed / "y_test_trusted.npy"
+    labels: Labels = read_array(path)
+    if labels.dtype.kind != "i" or labels.shape != (count,):
+        raise wrong_array(path, f"{count} labels as integers, one a test image", labels)
+    low, high = labels.min(), labels.max()
+    if low < -1 or high < 0 or high >= class_count:
+        expected = f"labels from -1 to {class_count - 1}, not all of them -1"
+        raise wrong_array(path, expected, f"{low} to {high}")
+    return labels
+
+
 def scores_on_test(
-    probabilities: Probabilities, labels: Labels, suspect_labels: list[int]
+    probabilities: Probabilities, labels: Labels, trusted: Labels
 ) -> dict[str, float]:
-    """What test.json holds; suspect_labels are the indices that accuracy_trusted leaves out."""
+    """What test.json holds; accuracy_trusted goes by the `trusted` labels that are not -1."""
     right = is_hit(probabilities, labels)
     low, high = class_scores.share_interval(int(right.sum()), len(right))
-    trusted = np.setdiff1d(np.arange(len(labels)), suspect_labels)
-    if not len(trusted):
-        raise UserError("suspect_test_labels of dataset.yaml leaves no test image to score")
+    known = trusted >= 0
     counts = class_scores.confusion_counts(probabilities, labels)
     return {
         "accuracy": accuracy(probabilities, labels),
         "accuracy_low": low,
         "accuracy_high": high,
-        "accuracy_trusted": accuracy(probabilities[trusted], labels[trusted]),
+        "accuracy_trusted": accuracy(probabilities[known], trusted[known]),
         "balanced_accuracy": class_scores.balanced_accuracy(counts),
         "error_count": int((~right).sum()),
         "loss": loss(probabilities, labels),

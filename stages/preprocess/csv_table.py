@@ -16,6 +16,7 @@ from stages.preprocess.source import (
     Pixels,
     Source,
     check_numbers,
+    hash_pixels,
     number_groups,
     number_labels,
     number_splits,
@@ -62,6 +63,7 @@ def read_source(raw: Path, dataset: Dataset, stated: CsvFormat, scratch: Path) -
         number_splits(splits, "csv"),
         number_groups(groups) if dataset.splits.group else None,
         names.__getitem__,
+        hash_pixels([table.pixels for table in tables]),
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from stages.preprocess.corrections import DROPPED
 from stages.preprocess.source import (
     MOST_NAMED,
     NO_SPLIT,
+    TEST,
     Numbers,
     Source,
     split_rows,
@@ -18,6 +21,8 @@ from stages.preprocess.source import (
 from stages.shared.errors import UserError
 
 DIGEST_BYTES = 16
+
+Mask = npt.NDArray[np.bool_]
 
 
 def number_contents(source: Source) -> Numbers:
@@ -39,31 +44,44 @@ def number_contents(source: Source) -> Numbers:
     return found
 
 
-def drop_contradictions(source: Source, contents: Numbers, skip_bad: bool) -> Numbers:
-    """The images to keep, in rising order: all of them, or with skip_bad all but the bad ones.
+class Contradictions(NamedTuple):
+    """Images (count,) to leave out: equal images differ in label, or the source splits them."""
 
-    Bad are equal images with different labels, and an image of a split that the source has as a
-    test or validation image, too. Raises UserError that names them unless skip_bad is set.
+    in_label: Mask
+    in_split: Mask
+
+
+def find_contradictions(
+    source: Source, labels: Numbers, contents: Numbers, skip_bad: bool
+) -> Contradictions:
+    """Equal images with different labels, and those of a split that a later split has as well.
+
+    `labels` are the corrected ones; images that a correction drops contradict nothing. Which images
+    are left out for their split does not depend on corrections, so that none moves because of one.
+    Raises UserError that names them unless skip_bad is set.
     """
     order = np.argsort(contents, kind="stable")
     several = np.bincount(contents)[contents[order]] > 1
     order = order[several]  # the images that have an equal one; equal ones follow each other
     bounds = np.flatnonzero(np.diff(contents[order])) + 1
     groups = np.split(order, bounds) if len(order) else []
-    conflicts = [rows for rows in groups if len(set(source.labels[rows].tolist())) > 1]
-    others = [rows for rows in groups if len(set(source.labels[rows].tolist())) == 1]
-    across = [rows for rows in others if is_across(source.splits[rows])]
+    conflicts = [rows for rows in groups if len(set(labels[rows].tolist()) - {DROPPED}) > 1]
+    across = [rows for rows in groups if is_across(source.splits[rows])]
+    used = (labels != DROPPED) | (source.splits == TEST)
+    harmful = [rows for rows in across if is_across(source.splits[rows[used[rows]]])]
     report(source, conflicts, "equal images with different labels", "all of them", skip_bad)
-    report(source, across, "equal images in different splits", "those to train on", skip_bad)
+    report(source, harmful, "equal images in different splits", "those to train on", skip_bad)
     if groups:
         print(f"{len(order):,} images have an equal one; equal images stay in one split")
-    dropped = [
-        *conflicts,
-        *(rows[source.splits[rows] < source.splits[rows].max()] for rows in across),
-    ]
-    kept = np.ones(len(contents), bool)
-    kept[np.concatenate(dropped) if dropped else []] = False
-    return np.flatnonzero(kept)
+    earlier = [rows[source.splits[rows] < source.splits[rows].max()] for rows in across]
+    return Contradictions(mark(conflicts, len(labels)), mark(earlier, len(labels)))
+
+
+def mark(groups: list[npt.NDArray[np.intp]], count: int) -> Mask:
+    """Whether each of so many images is in one of the groups."""
+    marked = np.zeros(count, np.bool_)
+    marked[np.concatenate(groups) if groups else []] = True
+    return marked
 
 
 def is_across(splits: npt.NDArray[np.uint8]) -> bool:

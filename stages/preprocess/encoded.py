@@ -76,6 +76,7 @@ def decode_source(encoded: Encoded, dataset: Dataset, cache: Path) -> Source:
             encoded.splits[good],
             None if encoded.groups is None else encoded.groups[good],
             lambda row: encoded.name_of(int(good[row])),
+            lambda rows: encoded.digests[good[rows]],
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.preprocess.sizes import fit_arrays
-from stages.preprocess.source import TEST, TRAIN, Numbers, Source, check_numbers
+from stages.preprocess.source import TEST, TRAIN, Numbers, Source, check_numbers, hash_pixels
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def read_source(raw: Path, dataset: Dataset, stated: IdxFormat, scratch: Path) -
         np.concatenate(splits),
         None,
         name_of,
+        hash_pixels(parts),
     )
 
 

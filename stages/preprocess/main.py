@@ -1,4 +1,4 @@
-"""preprocess: raw images of any format to six .npy arrays, some images held out.
+"""preprocess: raw images of any format to .npy arrays, labels corrected, some images held out.
 
 Images stay uint8 (count, height, width) or (count, height, width, 3) and labels uint8 (count,),
 uint16 above 256 classes: a quarter of float32's disk, cache and memory. Scaling to 0-1 belongs to
@@ -7,15 +7,18 @@ the model, so that there is one preprocessing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.preprocess.duplicates import drop_contradictions, number_contents
-from stages.preprocess.rows import refuse_full_disk, write_rows
-from stages.preprocess.source import Source
+from stages.preprocess.corrections import DROPPED, correct_labels, read_corrections
+from stages.preprocess.duplicates import find_contradictions, number_contents
+from stages.preprocess.rows import refuse_full_disk, write_labels, write_rows
+from stages.preprocess.source import Numbers, Source
 from stages.preprocess.split import (
+    Indices,
     join_units,
     refuse_absent_classes,
     split_images,
@@ -27,28 +30,77 @@ if TYPE_CHECKING:
     from stages.preprocess.encoded import Encoded
     from stages.run.params import Dataset, Preprocess
 
+LEARNT_FROM = ("train", "validation")  # the splits whose labels are corrected
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images go where; arrays (count,) are of all images of the source.
+
+    `labels` are the corrected ones, DROPPED for images that a correction drops. `rows` are the
+    images of train, validation and test in the order of the arrays: of test also the dropped ones.
+    """
+
+    source: Source
+    labels: Numbers
+    rows: dict[str, Indices]
+
+    def labels_of(self, split: str) -> Numbers:
+        """The labels as y_SPLIT.npy has them: corrected, of test images as given."""
+        return (self.source.labels if split == "test" else self.labels)[self.rows[split]]
+
 
 def main(
-    raw: Path, processed: Path, dataset: Dataset, preprocess: Preprocess, scratch: Path
-) -> None:
-    source = read_source(raw, dataset, scratch)
-    contents = number_contents(source)
-    kept = drop_contradictions(source, contents, dataset.skip_bad)
-    units = join_units(contents, source.groups)[kept]
-    own = spread_splits(source.splits[kept], units)
-    parts = split_images(
-        source.labels[kept], own, units, dataset.classes, dataset.splits, preprocess
-    )
-    rows = {split: kept[part] for split, part in parts.items()}
-    refuse_absent_classes(source.labels, rows, dataset.classes)
-    refuse_wrong_suspects(dataset.suspect_test_labels, len(rows["test"]))
-    refuse_full_disk(processed, source.pixels, len(kept))
-    labels = source.labels.astype(np.uint8 if len(dataset.classes) <= 256 else np.uint16)
+    raw: Path, corrections: Path, processed: Path, dataset: Dataset, preprocess: Preprocess,
+    scratch: Path,
+) -> None:  # fmt: skip
+    selection = select_images(raw, corrections, dataset, preprocess, scratch)
+    pixels, rows = selection.source.pixels, selection.rows
+    refuse_full_disk(processed, pixels, sum(map(len, rows.values())))
+    dtype = np.uint8 if len(dataset.classes) <= 256 else np.uint16
     for split, images in rows.items():
-        shape = (len(images), *source.pixels.shape)
-        print(f"{split}: images {shape}, labels {shape[:1]}, {labels.dtype}")
-        write_rows(processed / f"x_{split}.npy", source.pixels, images, shape, np.uint8)
-        write_rows(processed / f"y_{split}.npy", labels, images, shape[:1], labels.dtype)
+        shape = (len(images), *pixels.shape)
+        print(f"{split}: images {shape}, labels {shape[:1]}, {np.dtype(dtype)}")
+        write_rows(processed / f"x_{split}.npy", pixels, images, shape, np.uint8)
+        write_labels(processed / f"y_{split}.npy", selection.labels_of(split), dtype)
+    write_labels(processed / "y_test_trusted.npy", selection.labels[rows["test"]], np.int32)
+
+
+def select_images(
+    raw: Path, corrections: Path, dataset: Dataset, preprocess: Preprocess, scratch: Path
+) -> Selection:
+    """Read the source, correct its labels, and split it by the labels as given.
+
+    `corrections` is the path of corrections.csv. Nothing is written but to `scratch`. Raises
+    UserError for all that is wrong with the source, its splits or its corrections.
+    """
+    stated = read_corrections(corrections, dataset.classes)
+    source = read_source(raw, dataset, scratch)
+    labels = correct_labels(source, stated, dataset.classes, corrections)
+    contents = number_contents(source)
+    left_out = find_contradictions(source, labels, contents, dataset.skip_bad)
+    shared = np.flatnonzero(~left_out.in_split)
+    units = join_units(contents, source.groups)[shared]
+    own = spread_splits(source.splits[shared], units)
+    parts = split_images(
+        source.labels[shared], own, units, dataset.classes, dataset.splits, preprocess
+    )
+    rows = {split: shared[part] for split, part in parts.items()}
+    rows = {split: images[~left_out.in_label[images]] for split, images in rows.items()}
+    rows |= {split: rows[split][labels[rows[split]] != DROPPED] for split in LEARNT_FROM}
+    selection = Selection(source, labels, rows)
+    refuse_absent_classes({split: selection.labels_of(split) for split in rows}, dataset.classes)
+    refuse_no_trusted_label(labels[rows["test"]], corrections)
+    return selection
+
+
+def refuse_no_trusted_label(labels: Numbers, corrections: Path) -> None:
+    """Raise UserError if corrections drop every test image; `labels` are the corrected ones."""
+    if (labels == DROPPED).all():
+        raise UserError(
+            f"{corrections} drops all {len(labels):,} test images, which leaves none to score the "
+            "model by: drop only those whose label is wrong"
+        )
 
 
 def read_source(raw: Path, dataset: Dataset, scratch: Path) -> Source:
@@ -84,18 +136,3 @@ def decode_files(encoded: Encoded, dataset: Dataset) -> Source:
     from stages.preprocess.encoded import decode_source  # noqa: PLC0415
 
     return decode_source(encoded, dataset, Path(pooch.os_cache("dvc-image-pipeline")) / "decoded")
-
-
-def refuse_wrong_suspects(suspects: list[int], count: int) -> None:
-    """Raise UserError if an index is no test image's, or if every test label is suspect."""
-    beyond = sorted(index for index in set(suspects) if index >= count)
-    if beyond:
-        raise UserError(
-            f"dataset.yaml: suspect_test_labels: expected indices of the {count} test images, from "
-            f"0 to {count - 1}; found {', '.join(map(str, beyond[:10]))}"
-        )
-    if len(set(suspects)) == count:
-        raise UserError(
-            f"dataset.yaml: suspect_test_labels names all {count} test images, which leaves none "
-            "to score the model by: name only those that are wrong"
-        )

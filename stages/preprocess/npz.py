@@ -14,7 +14,15 @@ from numpy.lib.format import open_memmap
 
 from stages.preprocess.rows import refuse_no_room
 from stages.preprocess.sizes import fit_arrays
-from stages.preprocess.source import NO_SPLIT, TEST, TRAIN, VALIDATION, Source, check_numbers
+from stages.preprocess.source import (
+    NO_SPLIT,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Source,
+    check_numbers,
+    hash_pixels,
+)
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,6 +82,7 @@ def read_source(raw: Path, dataset: Dataset, stated: NpzFormat, scratch: Path) -
         np.concatenate(splits),
         None,
         name_of,
+        hash_pixels(parts),
     )
 
 

@@ -35,6 +35,11 @@ def write_rows(
             file.write(np.ascontiguousarray(array[block]).data)
 
 
+def write_labels(path: Path, labels: npt.NDArray[Any], dtype: npt.DTypeLike) -> None:
+    with atomic_write(path) as file:
+        np.save(file, labels.astype(dtype), allow_pickle=False)
+
+
 def refuse_full_disk(folder: Path, images: Rows, count: int) -> None:
     """Raise UserError unless the disk of `folder` has room for so many images and a little more."""
     refuse_no_room(folder, count * int(np.prod(images.shape)), "Make room")

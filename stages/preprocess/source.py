@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from stages.shared.errors import UserError
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
+DIGEST_BYTES = 32  # of a SHA-256
 NO_SPLIT, TRAIN, VALIDATION, TEST = range(4)  # what a source says of an image
 SPLIT_NUMBERS = {"": NO_SPLIT, "train": TRAIN, "validation": VALIDATION, "test": TEST}
 BLOCK_BYTES = 1 << 20  # of images in memory at once
@@ -95,7 +97,8 @@ class Source:
     """`labels` (count,) are numbers of classes, `splits` (count,) what the source says of each.
 
     `groups` (count,) numbers images that belong together, None without groups. `name_of` gives
-    where an image came from, for messages.
+    where an image came from, for messages. `digests_of` gives the SHA-256 (rows, 32) of the bytes
+    that the source has of images: of their file, or of their pixels before any fitting to size.
     """
 
     pixels: Rows
@@ -103,6 +106,34 @@ class Source:
     splits: Pixels
     groups: Numbers | None
     name_of: Callable[[int], str]
+    digests_of: Callable[[npt.NDArray[np.integer[Any]]], Pixels]
+
+    def hash_of(self, image: int) -> str:
+        """The SHA-256 (hex) of an image, by which corrections.csv names it."""
+        return self.digests_of(np.array([image])).tobytes().hex()
+
+
+def hash_pixels(
+    arrays: Sequence[Pixels],
+) -> Callable[[npt.NDArray[np.integer[Any]]], Pixels]:
+    """`digests_of` of images that come as arrays (count, height, width[, channels])."""
+    starts = np.cumsum([0, *map(len, arrays)])
+
+    def digests_of(images: npt.NDArray[np.integer[Any]]) -> Pixels:
+        found = np.empty((len(images), DIGEST_BYTES), np.uint8)
+        array_of = np.searchsorted(starts, images, side="right") - 1
+        for number, array in enumerate(arrays):
+            mine = np.flatnonzero(array_of == number)
+            for places in split_rows(mine, array.shape[1:]):
+                pixels = np.ascontiguousarray(array[images[places] - starts[number]])
+                digests = [hashlib.sha256(each.data).digest() for each in pixels]
+                found[places] = np.frombuffer(b"".join(digests), np.uint8).reshape(
+                    found[places].shape
+                )
+                release_memory(array)
+        return found
+
+    return digests_of
 
 
 def number_labels(labels: Sequence[str], classes: list[str], where: str) -> Numbers:

@@ -168,13 +168,16 @@ def spread_splits(splits: npt.NDArray[np.uint8], units: Numbers) -> npt.NDArray[
     return np.where(own, splits, last[units])
 
 
-def refuse_absent_classes(labels: Numbers, parts: dict[str, Indices], classes: list[str]) -> None:
-    """Raise UserError if a class has no image to train on, to validate by, or to test by."""
-    for part, rows in parts.items():
-        counts = np.bincount(labels[rows], minlength=len(classes))
+def refuse_absent_classes(labels: dict[str, Numbers], classes: list[str]) -> None:
+    """Raise UserError if a class has no image to train on, to validate by, or to test by.
+
+    `labels` are those of each split.
+    """
+    has = np.bincount(np.concatenate(list(labels.values())), minlength=len(classes))
+    for part, numbers in labels.items():
+        counts = np.bincount(numbers, minlength=len(classes))
         absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
         if absent:
-            has = np.bincount(labels, minlength=len(classes))
             few = ", ".join(f"{name} ({has[classes.index(name)]} in all)" for name in absent[:10])
             raise UserError(
                 f"no {part} image of {len(absent)} of {len(classes)} classes: {few}. Each class "

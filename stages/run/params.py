@@ -312,7 +312,6 @@ class Dataset(Section):
     images: Images
     splits: Splits
     skip_bad: bool
-    suspect_test_labels: list[Annotated[int, Field(ge=0)]]
     licence: str
     citation: str
 

@@ -64,8 +64,6 @@ def compose(name: str, title: str | None, found: Found, choices: Choices) -> str
             "# true: leave out images that cannot be read or contradict others, and count them",
             f"skip_bad: {quote(choices['skip_bad'].value)}",
             "",
-            "suspect_test_labels: []  # indices of test images whose label is known to be wrong",
-            "",
             "# For the model card: who made the images, and what may be done with them.",
             "licence: unknown",
             "citation: unknown",
