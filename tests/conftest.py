@@ -171,10 +171,16 @@ def tiny_dataset(files: dict[str, bytes], sources: list[str]) -> dict[str, objec
         },
         "splits": {"test_fraction": 0.0, "test_split": "stratified", "group": ""},
         "skip_bad": False,
-        "suspect_test_labels": [0],
         "licence": "none",
         "citation": "none",
     }  # fmt: skip
+
+
+def tiny_corrections() -> str:
+    """The tiny data set's corrections.csv, which drops the label of its first test image."""
+    images, labels = tiny_images(30, seed=2)
+    digest = hashlib.sha256(images[0].tobytes()).hexdigest()
+    return f"image,old,new,reason\n{digest},{CLASSES[labels[0]]},,looks like none\n"
 
 
 @pytest.fixture(scope="session")
@@ -263,6 +269,8 @@ class Project:
         path = self.folder / "data" / name / "dataset.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(dataset), encoding="utf-8")
+        if not (corrections := path.with_name("corrections.csv")).exists():
+            corrections.write_text("image,old,new,reason\n", encoding="utf-8")
 
     def commit(self, message: str) -> None:
         self.git("add", "--all")
@@ -340,6 +348,8 @@ def fill_fresh_project(project: Project) -> None:
     for path in [*made, *(folder / "sweeps" / name for name in swept)]:
         path.unlink(missing_ok=True)
     project.write_dataset("tiny", tiny_dataset(tiny_files(), sources=[]))
+    corrections = folder / "data/tiny/corrections.csv"
+    corrections.write_text(tiny_corrections(), encoding="utf-8")
     project.edit(TINY_PARAMS)
     project.git("init", "--quiet", "--initial-branch=main", "--template=")
     project.commit("The project with a tiny data set")

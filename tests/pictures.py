@@ -35,7 +35,7 @@ def own_dataset(name: str, files: dict[str, object], **changes: Any) -> Any:
         "folder": {"layout": "classes"},
     }
     stated = {"name": name} | formats[name] | changes.pop("format", {})
-    usual = tiny_dataset(tiny_files(), sources=[]) | {"suspect_test_labels": []}
+    usual = tiny_dataset(tiny_files(), sources=[])
     for section in ("images", "splits"):
         usual[section] = usual[section] | changes.pop(section, {})  # type: ignore[operator]
     values = usual | {"format": stated, "files": files} | changes
@@ -67,10 +67,20 @@ def tiny_pictures() -> dict[str, bytes]:
 
 
 def process(data: Path, dataset: Any, place: Path, **split: object) -> dict[str, bytes]:
-    """What fetch and preprocess make of a data set, by the arrays' names."""
+    """What fetch and preprocess make of a data set, by the arrays' names.
+
+    Without a corrections.csv it has no corrections.
+    """
     fetch(data, place / "raw", dataset)
     section = make_section(Preprocess, **(TAIL | split))
-    preprocess(place / "raw", place / "processed", dataset, section, place / "scratch")
+    corrections = data / dataset.folder / "corrections.csv"
+    if not corrections.exists():
+        corrections.parent.mkdir(parents=True, exist_ok=True)
+        corrections.write_text("image,old,new,reason\n", encoding="utf-8")
+    preprocess(
+        place / "raw", corrections, place / "processed", place / "reports", dataset, section,
+        place / "scratch",
+    )  # fmt: skip
     return {path.name: path.read_bytes() for path in (place / "processed").iterdir()}
 
 

@@ -14,6 +14,7 @@ from stages.preprocess.source import (
     NO_SPLIT,
     TEST,
     Numbers,
+    Pixels,
     Source,
     split_rows,
     weighted_sums,
@@ -25,15 +26,25 @@ DIGEST_BYTES = 16
 Mask = npt.NDArray[np.bool_]
 
 
-def number_contents(source: Source) -> Numbers:
-    """A number (count,) for each image, the same for images whose pixels are equal.
+class Contents(NamedTuple):
+    """Of each image (count,): a number, the same for equal pixels; whether it is of one colour."""
+
+    numbers: Numbers
+    is_constant: Mask
+
+
+def compare_pixels(source: Source) -> Contents:
+    """Which images have equal pixels, and which have the same value everywhere.
 
     A weighted sum, in one pass of NumPy, tells nearly all different images apart; a hash of the
     others' pixels decides.
     """
     sums = np.empty(len(source.labels), np.uint64)
+    is_constant = np.zeros(len(sums), np.bool_)
     for rows in split_rows(np.arange(len(sums)), source.pixels.shape):
-        sums[rows] = weighted_sums(source.pixels[rows])
+        pixels = source.pixels[rows]
+        sums[rows] = weighted_sums(pixels)
+        is_constant[rows] = are_constant(pixels)
     _, numbers, counts = np.unique(sums, return_inverse=True, return_counts=True)
     found: Numbers = numbers.astype(np.int64)
     known: dict[bytes, int] = {}
@@ -41,6 +52,19 @@ def number_contents(source: Source) -> Numbers:
         for row, pixels in zip(rows.tolist(), source.pixels[rows], strict=True):
             digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_BYTES).digest()
             found[row] = known.setdefault(digest, len(counts) + len(known))
+    return Contents(found, is_constant)
+
+
+def are_constant(pixels: Pixels) -> Mask:
+    """Whether each image (count,) has one value, or one colour, everywhere.
+
+    Its middle row decides of nearly all of them, so only few are looked at as a whole.
+    """
+    first = pixels[:, :1, :1]
+    axes = tuple(range(1, pixels.ndim))
+    middle = pixels.shape[1] // 2
+    found: Mask = (pixels[:, middle : middle + 1] == first).all(axis=axes)
+    found[found] = (pixels[found] == first[found]).all(axis=axes)
     return found
 
 

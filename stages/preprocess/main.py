@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.preprocess.corrections import DROPPED, correct_labels, read_corrections
-from stages.preprocess.duplicates import find_contradictions, number_contents
+from stages.preprocess.counts import count_images, write_counts
+from stages.preprocess.duplicates import (
+    Contents,
+    Contradictions,
+    compare_pixels,
+    find_contradictions,
+)
 from stages.preprocess.rows import refuse_full_disk, write_labels, write_rows
 from stages.preprocess.source import Numbers, Source
 from stages.preprocess.split import (
@@ -44,6 +50,8 @@ class Selection:
     source: Source
     labels: Numbers
     rows: dict[str, Indices]
+    contents: Contents
+    left_out: Contradictions
 
     def labels_of(self, split: str) -> Numbers:
         """The labels as y_SPLIT.npy has them: corrected, of test images as given."""
@@ -51,8 +59,8 @@ class Selection:
 
 
 def main(
-    raw: Path, corrections: Path, processed: Path, dataset: Dataset, preprocess: Preprocess,
-    scratch: Path,
+    raw: Path, corrections: Path, processed: Path, reports: Path, dataset: Dataset,
+    preprocess: Preprocess, scratch: Path,
 ) -> None:  # fmt: skip
     selection = select_images(raw, corrections, dataset, preprocess, scratch)
     pixels, rows = selection.source.pixels, selection.rows
@@ -64,6 +72,7 @@ def main(
         write_rows(processed / f"x_{split}.npy", pixels, images, shape, np.uint8)
         write_labels(processed / f"y_{split}.npy", selection.labels_of(split), dtype)
     write_labels(processed / "y_test_trusted.npy", selection.labels[rows["test"]], np.int32)
+    write_counts(reports / "data.json", count_images(selection, dataset.classes))
 
 
 def select_images(
@@ -77,10 +86,10 @@ def select_images(
     stated = read_corrections(corrections, dataset.classes)
     source = read_source(raw, dataset, scratch)
     labels = correct_labels(source, stated, dataset.classes, corrections)
-    contents = number_contents(source)
-    left_out = find_contradictions(source, labels, contents, dataset.skip_bad)
+    contents = compare_pixels(source)
+    left_out = find_contradictions(source, labels, contents.numbers, dataset.skip_bad)
     shared = np.flatnonzero(~left_out.in_split)
-    units = join_units(contents, source.groups)[shared]
+    units = join_units(contents.numbers, source.groups)[shared]
     own = spread_splits(source.splits[shared], units)
     parts = split_images(
         source.labels[shared], own, units, dataset.classes, dataset.splits, preprocess
@@ -88,7 +97,7 @@ def select_images(
     rows = {split: shared[part] for split, part in parts.items()}
     rows = {split: images[~left_out.in_label[images]] for split, images in rows.items()}
     rows |= {split: rows[split][labels[rows[split]] != DROPPED] for split in LEARNT_FROM}
-    selection = Selection(source, labels, rows)
+    selection = Selection(source, labels, rows, contents, left_out)
     refuse_absent_classes({split: selection.labels_of(split) for split in rows}, dataset.classes)
     refuse_no_trusted_label(labels[rows["test"]], corrections)
     return selection

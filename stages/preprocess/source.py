@@ -126,10 +126,9 @@ def hash_pixels(
             mine = np.flatnonzero(array_of == number)
             for places in split_rows(mine, array.shape[1:]):
                 pixels = np.ascontiguousarray(array[images[places] - starts[number]])
-                digests = [hashlib.sha256(each.data).digest() for each in pixels]
-                found[places] = np.frombuffer(b"".join(digests), np.uint8).reshape(
-                    found[places].shape
-                )
+                flat = pixels.reshape(len(pixels), -1)
+                digests = b"".join([hashlib.sha256(each.data).digest() for each in flat])
+                found[places] = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
                 release_memory(array)
         return found
 

@@ -45,7 +45,7 @@ def test_a_folder_in_colour_goes_from_one_command_to_its_score(
     assert "`dvc add data/colours/images` done" in output
     status = clone.git("status", "--porcelain", "--untracked-files=all", "data").splitlines()
     assert sorted(line.split("/")[-1] for line in status) == [
-        ".gitignore", "dataset.yaml", "images.dvc",
+        ".gitignore", "corrections.csv", "dataset.yaml", "images.dvc",
     ]  # fmt: skip
     clone.commit("Colours")
     set_dataset(clone, "colours", "stratified")

@@ -80,7 +80,6 @@ DATASET_KEYS: dict[str, set[str]] = {
     "images": {"preprocess", "train", "evaluate"},
     "splits": {"preprocess"},
     "skip_bad": {"preprocess"},
-    "suspect_test_labels": {"preprocess", "evaluate"},
     "licence": set(),
     "citation": set(),
 }

@@ -106,9 +106,12 @@ def test_a_folder_of_classes(home: Path, folder: Path) -> None:
     copied = home / "data/mine"
     assert (copied / ".gitignore").read_text(encoding="utf-8") == "/images\n"
     names = {path.relative_to(copied).as_posix() for path in copied.rglob("*") if path.is_file()}
-    assert names == {"dataset.yaml", ".gitignore", "images/LICENCE"} | {
-        f"images/{name}" for name in pictures()
-    }
+    assert names == {
+        "dataset.yaml",
+        "corrections.csv",
+        ".gitignore",
+        "images/LICENCE",
+    } | {f"images/{name}" for name in pictures()}
     assert (copied / "images/blue/0.png").read_bytes() == (folder / "blue/0.png").read_bytes()
     assert (folder / "blue/0.png").exists()
 
@@ -117,7 +120,7 @@ def test_every_value_is_spelled_out_and_explained(home: Path, folder: Path) -> N
     take(home, "mine", folder)
     text = (home / "data/mine/dataset.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text).keys() == set(Dataset.model_fields)
-    values = text[text.index("images:\n") : text.index("suspect")].splitlines()
+    values = text[text.index("images:\n") : text.index("# true")].splitlines()
     assert all("#" in line for line in values if line.startswith("  "))
 
 

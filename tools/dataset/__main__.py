@@ -145,6 +145,7 @@ def describe_data(asked: argparse.Namespace, folder: Path) -> None:
         return
     (folder / "dataset.yaml").write_text(text, encoding="utf-8")
     print(f"wrote {folder}/dataset.yaml")
+    placing.add_corrections(folder)
     keep(asked, folder, path)
     print_next(asked.name, folder, seen)
 
@@ -165,6 +166,7 @@ def look_again(asked: argparse.Namespace, folder: Path) -> None:
     if asked.dry:
         print("--dry: nothing was written")
         return
+    placing.add_corrections(folder)
     changed = update(file, seen)
     print(*(f"{file}: {line}" for line in changed or ["nothing to change"]), sep="\n")
     if is_imported(path):
@@ -231,6 +233,7 @@ def find_data(folder: Path) -> Path:
         item
         for item in (folder.iterdir() if folder.is_dir() else [])
         if not item.name.startswith(".") and item.suffix != ".dvc"
+        if item.name != placing.CORRECTIONS
     ]
     if not items:
         raise UserError(

@@ -15,7 +15,9 @@ from stages.run.params import DATA
 from stages.shared.errors import UserError
 from tools.dataset.choices import Choices
 from tools.dataset.found import Found, SourceFile, size
+from tools.shared.corrections import write_corrections
 
+CORRECTIONS = "corrections.csv"
 SPARE_BYTES = 64 << 20  # that a disk should have left
 
 
@@ -44,7 +46,7 @@ def refuse_full_disk(needed: int) -> None:
 
 
 def place(found: Found, folder: Path, text: str, is_moved: bool) -> None:
-    """Copy or move the source into a new `folder`, with `text` as its dataset.yaml.
+    """Copy or move the source into a new `folder`, with `text` as its dataset.yaml, no corrections.
 
     The copy is made in a folder that Git and DVC ignore, as its name ends with .part, and then
     renamed. What is moved is renamed after that: a killed run never leaves it in the .part.
@@ -54,6 +56,7 @@ def place(found: Found, folder: Path, text: str, is_moved: bool) -> None:
     part.mkdir(parents=True)
     try:
         (part / "dataset.yaml").write_text(text, encoding="utf-8")
+        write_corrections(part / CORRECTIONS, [])
         renamed = [file for file in found.files if is_moved and can_rename(file, part)]
         copied = [file for file in found.files if file not in renamed]
         for file in copied:
@@ -67,6 +70,14 @@ def place(found: Found, folder: Path, text: str, is_moved: bool) -> None:
         file.path.rename(folder / file.name)
     for file in copied if is_moved else []:
         shutil.rmtree(file.path) if file.path.is_dir() else file.path.unlink()
+
+
+def add_corrections(folder: Path) -> None:
+    """Write a corrections.csv without corrections, unless there is one: preprocess reads it."""
+    path = folder / CORRECTIONS
+    if not path.exists():
+        write_corrections(path, [])
+        print(f"wrote {path}, with its header only")
 
 
 def can_rename(file: SourceFile, part: Path) -> bool:

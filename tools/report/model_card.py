@@ -7,7 +7,7 @@ from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
 from tools.shared.markdown import escape, format_code
-from tools.shared.paths import CONFUSION, LAYERS, METRIC_FILES, MODEL, PROCESSED
+from tools.shared.paths import CONFUSION, COUNTS, LAYERS, METRIC_FILES, MODEL, PROCESSED
 
 MOST_PAIRS = 5  # of confused classes
 MOST_NAMES = 30  # classes named in a sentence
@@ -18,6 +18,7 @@ def write_card(made: dict[str, str]) -> str:
     sections = read_sections()
     dataset: Dataset = sections["dataset"]
     test, validation = read_json(METRIC_FILES["test"]), read_json(METRIC_FILES["validation"])
+    counts = read_json(COUNTS)
     layers = LAYERS.read_text(encoding="utf-8").strip()
     parts = [
         f"# Model card: {sections['model'].name} for {escape(dataset.title)}",
@@ -36,7 +37,7 @@ def write_card(made: dict[str, str]) -> str:
         format_code(layers),
         format_values(),
         "## Known limits",
-        format_limits(dataset, test),
+        format_limits(dataset, test, counts),
         "## How to make it again",
         (
             "Check out the commit of this card and run `make`: the CPU being of the same type, the "
@@ -50,7 +51,7 @@ def format_results(test: dict[str, Any], validation: dict[str, Any]) -> str:
     interval = f"{test['accuracy_low']} to {test['accuracy_high']} (95 %, Wilson)"
     rows = [
         ("accuracy", "accuracy", interval),
-        ("accuracy without suspect labels", "accuracy_trusted", ""),
+        ("accuracy by corrected labels", "accuracy_trusted", "without those dropped"),
         ("balanced accuracy", "balanced_accuracy", "mean recall of the classes"),
         ("wrongly classified", "error_count", "images"),
         ("cross-entropy loss", "loss", "nats"),
@@ -130,7 +131,7 @@ def format_values() -> str:
     return "\n".join(["| value | |", "|:--|:--|", *rows])
 
 
-def format_limits(dataset: Dataset, test: dict[str, Any]) -> str:
+def format_limits(dataset: Dataset, test: dict[str, Any], counts: dict[str, Any]) -> str:
     title, classes = escape(dataset.title), escape(list_names(dataset.classes))
     off = f"{test['calibration_error']:.1%}"
     return f"""\
@@ -138,7 +139,7 @@ def format_limits(dataset: Dataset, test: dict[str, Any]) -> str:
   shows something else.
 - Images have to look like those of {title}: same size, centring and contrast. It was not
   tried on others.
-- {len(dataset.suspect_test_labels)} test labels are suspected to be wrong.
+- {counts["corrected_test_labels"]} test labels are known to be wrong: corrections.csv has them.
 - Its probabilities are off by {off} on average (calibration error): look at that before you choose
   a threshold.
 - The scores are those of one training; another seed gives others."""

@@ -13,6 +13,7 @@ LAYERS = Path("models/layers.txt")
 
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
+COUNTS = REPORTS / "data.json"
 CONFUSION = REPORTS / "confusion.json"
 METRIC_FILES = {split: REPORTS / f"{split}.json" for split in ("validation", "test")}
 PROBABILITIES = {split: REPORTS / f"probabilities_{split}.npy" for split in METRIC_FILES}

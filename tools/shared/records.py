@@ -14,6 +14,7 @@ from stages.run.record import (
     find_differences,
     format_hash,
     format_value,
+    is_recorded,
     read_record,
 )
 from stages.run.yaml_files import read_yaml
@@ -47,7 +48,8 @@ def contradictions(made: Lines, locked: dict[str, Any]) -> list[str]:
         prefix = "" if path == str(PARAMS) else f"{Path(path).name}:"
         for key, value in keys.items():
             lines += [format_value(*item) for item in flatten(f"{prefix}{key}", value).items()]
-    lines += [format_hash(dep["path"], dep.get("md5", "")) for dep in locked.get("deps", [])]
+    deps = [dep for dep in locked.get("deps", []) if is_recorded(dep["path"])]
+    lines += [format_hash(dep["path"], dep.get("md5", "")) for dep in deps]
     return compare_records(made, lines, DECISIVE, where=f"in {LOCK}")
 
 

@@ -4,6 +4,7 @@ All of it is in its dvc.lock.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -15,7 +16,7 @@ from stages.run.record import record_of
 from stages.shared.errors import UserError
 from tools.shared.code import hash_code
 from tools.shared.git import how_to_restore, read_content, resolve_revision
-from tools.shared.paths import LOCK, METRIC_FILES, STAGES
+from tools.shared.paths import COUNTS, LOCK, METRIC_FILES, STAGES
 from tools.shared.records import contradictions, describe_contradictions
 
 Entries = dict[str, Any]
@@ -28,7 +29,7 @@ class Revision:
     name: str
     commit: str | None  # None is the workspace
     params: Entries  # by key, such as train.epochs; those of a dataset.yaml as dataset.yaml:KEY
-    code: dict[str, str]  # MD5 by path, of a folder as DVC hashes it
+    code: dict[str, str]  # and corrections.csv: MD5 by path, of a folder as DVC hashes it
     made: dict[str, str]  # MD5 by path, the predictions' own included
     stale: list[str]  # params and code that have changed since
     weights: int | None  # numbers that the network has learnt
@@ -53,7 +54,7 @@ def read_revision(name: str, predictions: str) -> Revision:
     outs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     deps = {dep["path"]: dep.get("md5", "") for stage in stages for dep in stage["deps"]}
     made = {path: deps.get(path, md5) for path, md5 in outs.items()}  # as the last stage had it
-    code = {path: md5 for path, md5 in sorted(deps.items()) if path.startswith(f"{STAGES}/")}
+    code = {path: md5 for path, md5 in sorted(deps.items()) if is_written_by_hand(path)}
     params, params_now = read_locked_params(name, commit, stages)
     now = outs | {path: hash_code(commit, path) for path in code} | params_now
     stale = differing_keys(params | code | made, now)
@@ -67,6 +68,11 @@ def read_revision(name: str, predictions: str) -> Revision:
     return Revision(name, commit, params, code, made, stale, metrics.get("parameters"))
 
 
+def is_written_by_hand(path: str) -> bool:
+    """Whether a dep is code or corrections of labels; other data are made or taken in."""
+    return path.startswith(f"{STAGES}/") or Path(path).name == "corrections.csv"
+
+
 def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> None:
     """Raise UserError if results were made from other values or data than dvc.lock says.
 
@@ -74,7 +80,7 @@ def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> No
     """
     for stage in stages:
         for out in stage["outs"]:
-            if out["path"] not in map(str, METRIC_FILES.values()):
+            if Path(out["path"]) not in (COUNTS, *METRIC_FILES.values()):
                 continue
             made = record_of(read_yaml_at(name, commit, out["path"]))
             if differences := contradictions(made, stage) if made else []:

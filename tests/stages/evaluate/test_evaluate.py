@@ -17,6 +17,7 @@ from stages.train.architectures import build_network
 from stages.train.onnx_graph import make_onnx
 
 IMAGES, LABELS = tiny_images(30, seed=2)
+TRUSTED = np.where(np.arange(30) == 0, -1, LABELS).astype(np.int32)  # the first one dropped
 DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 
 # Two images of each of two classes; the last is wrong.
@@ -63,6 +64,7 @@ def finished(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "processed").mkdir()
     np.save(folder / "processed" / "x_test.npy", IMAGES)
     np.save(folder / "processed" / "y_test.npy", LABELS)
+    np.save(folder / "processed" / "y_test_trusted.npy", TRUSTED)
     np.save(folder / "processed" / "y_validation.npy", VALIDATION[1])
     write_validation(folder, model.predict_on_batch(VALIDATION[0]))
     run(folder, models=folder / "models", processed=folder / "processed")
@@ -90,7 +92,7 @@ def test_the_scores_are_those_of_the_probabilities(finished):
     assert 0 < wrong < 30
     assert scores["error_count"] == wrong
     assert scores["accuracy"] == round(1 - wrong / 30, 4)
-    known = scores_on_test(probabilities, LABELS, suspect_labels=[0])
+    known = scores_on_test(probabilities, LABELS, TRUSTED)
     assert scores == known | {key: scores[key] for key in ("coverage", "accepted_error_rate")}
 
 
@@ -164,7 +166,7 @@ def test_the_scores_are_printed(finished, capsys):
 
 
 def test_the_scores_of_a_small_example():
-    scores = scores_on_test(PROBABILITIES, TRUTH, suspect_labels=[])
+    scores = scores_on_test(PROBABILITIES, TRUTH, TRUTH)
     by_hand = -(np.log(0.9) + np.log(0.8) + np.log(0.7) + np.log(0.4)) / 4
     assert scores == {
         "accuracy": 0.75,
@@ -179,10 +181,20 @@ def test_the_scores_of_a_small_example():
     }
 
 
-@pytest.mark.parametrize(("suspect", "trusted"), [([3], 1.0), ([0], 0.6667), ([0, 3], 1.0)])
-def test_suspect_labels_change_the_trusted_accuracy_alone(suspect, trusted):
-    with_all = scores_on_test(PROBABILITIES, TRUTH, suspect_labels=[])
-    scores = scores_on_test(PROBABILITIES, TRUTH, suspect_labels=suspect)
+@pytest.mark.parametrize(
+    ("labels", "trusted"),
+    [
+        ([0, 1, 0, -1], 1.0),
+        ([-1, 1, 0, 1], 0.6667),
+        ([-1, 1, 0, -1], 1.0),
+        ([0, 1, 0, 0], 1.0),
+        ([1, 1, 0, 1], 0.5),
+        ([-1, -1, -1, 0], 1.0),
+    ],
+)
+def test_corrected_labels_change_the_trusted_accuracy_alone(labels, trusted):
+    with_all = scores_on_test(PROBABILITIES, TRUTH, TRUTH)
+    scores = scores_on_test(PROBABILITIES, TRUTH, np.array(labels, np.int32))
     assert scores == with_all | {"accuracy_trusted": trusted}
 
 
@@ -228,11 +240,6 @@ def test_weights_that_give_no_probabilities_are_refused(model, finished, tmp_pat
     assert not (tmp_path / "reports").exists()
 
 
-def test_test_labels_that_are_all_suspect_leave_no_score():
-    with pytest.raises(UserError, match="leaves no test image to score"):
-        scores_on_test(PROBABILITIES, TRUTH, [0, 1, 2, 3])
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_what_json_has_no_word_for_is_not_written(tmp_path, value):
     with pytest.raises(UserError, match=r"test\.json: expected finite numbers"):
@@ -246,6 +253,11 @@ def test_what_json_has_no_word_for_is_not_written(tmp_path, value):
         ("x_test", IMAGES[:, 1:], "expected images of 12 x 10 pixels as the model takes them"),
         ("y_test", LABELS + 1, "expected labels from 0 to 2; found 1 to 3"),
         ("y_test", LABELS[1:], "expected 30 labels"),
+        ("y_test_trusted", TRUSTED[1:], r"expected 30 labels as integers.*found \(29,\) as int32"),
+        ("y_test_trusted", TRUSTED.astype(float), "one a test image; found .* as float64"),
+        ("y_test_trusted", TRUSTED - 1, "expected labels from -1 to 2, .*; found -2 to 1"),
+        ("y_test_trusted", TRUSTED + 1, "found 0 to 3"),
+        ("y_test_trusted", np.full(30, -1, np.int32), "not all of them -1; found -1 to -1"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(finished, tmp_path, name, array, message):

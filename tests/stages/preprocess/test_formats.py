@@ -76,7 +76,7 @@ def expected() -> dict[str, bytes]:
     arrays = {
         "x_train": TRAIN[0][:48], "y_train": TRAIN[1][:48],
         "x_validation": TRAIN[0][48:], "y_validation": TRAIN[1][48:],
-        "x_test": TEST[0], "y_test": TEST[1],
+        "x_test": TEST[0], "y_test": TEST[1], "y_test_trusted": TEST[1].astype(np.int32),
     }  # fmt: skip
     found = {}
     for name, array in arrays.items():

@@ -14,6 +14,7 @@ ODD = [
     "stages/train/__pycache__/x.pyc", "stages/train/.x.py", "stages/train/x.py~",
     "stages/train/x.py", "stages/train/sub/x.py", "stages/train/.ipynb_checkpoints/x.py",
     "stages/train/x.part", "stages/train/readme.md", "data/tiny/dataset.yaml",
+    "data/tiny/corrections.csv",
     "data/tiny/images/a.png", "data/tiny/images/.DS_Store", "data/tiny/b c.png",
 ]  # fmt: skip
 

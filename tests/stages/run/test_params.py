@@ -494,7 +494,6 @@ def test_a_name_may_be_any_other_text(name):
         ("sources.0", "https://example.invalid/{name}/{name}"),
         ("sources.0", "ftp://example.invalid/{name}"),
         ("sources.0", "folder:/tmp/{name}"),
-        ("suspect_test_labels.0", -1),
         ("title", None),
     ],
 )
