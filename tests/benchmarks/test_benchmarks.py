@@ -197,7 +197,8 @@ def test_stages_are_called_as_the_pipeline_calls_them() -> None:
     pipeline = read_yaml(ROOT / "dvc.yaml")
     for stage, paths in STAGE_PATHS.items():
         expected = " ".join([*STAGE_COMMAND, stage, *paths])
-        assert pipeline["stages"][stage]["cmd"] == expected  # type: ignore[index]
+        command = pipeline["stages"][stage]["cmd"]  # type: ignore[index]
+        assert command.replace("${dataset}", "mnist") == expected
 
 
 @pytest.fixture

@@ -90,6 +90,45 @@ def test_a_data_set(
     assert_nothing_lost(project, finished_project)
 
 
+HASH = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(
+            f"{HASH},left,right,",
+            marks=fault(
+                done="A correction of an image that is not there",
+                seen=f"line 3: {HASH} as 'left': no image has this hash",
+            ),
+        ),
+        pytest.param(
+            f"{HASH},left,up,",
+            marks=fault(
+                done="A correction to a class that there is not",
+                seen="line 3: new: expected a class of dataset.yaml, found 'up'",
+            ),
+        ),
+        pytest.param(
+            "<<<<<<< HEAD",
+            marks=fault(
+                done="Marks of a merge in `corrections.csv`",
+                seen="line 3: expected image,old,new,reason, found 1 values",
+            ),
+        ),
+    ],
+    ids=["no image", "no class", "merge"],
+)
+def test_corrections(project: Project, finished_project: Project, row: str, seen: str) -> None:
+    path = project.folder / "data/tiny/corrections.csv"
+    path.write_text(f"{path.read_text('utf-8')}{row}\n", encoding="utf-8")
+    output = project.dvc("repro", code=255)
+    assert f"data/tiny/corrections.csv has 1 problem:\n  {seen}" in output
+    assert "Traceback" not in output
+    assert_nothing_lost(project, finished_project)
+
+
 def npy(shape: tuple[int, ...], kind: str, content: bytes) -> bytes:
     """A file that says it is an array of that shape and kind, whatever its content is."""
     file = io.BytesIO()
@@ -229,6 +268,13 @@ def test_a_damaged_output_is_brought_back(
             marks=fault(
                 done="`data/NAME/dataset.yaml` deleted",
                 seen="are missing from 'data/",
+            ),
+        ),
+        pytest.param(
+            "data/tiny/corrections.csv", 255,
+            marks=fault(
+                done="`data/NAME/corrections.csv` deleted",
+                seen="missing data 'source': data/tiny/corrections.csv",
             ),
         ),
         pytest.param(

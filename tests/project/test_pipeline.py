@@ -2,8 +2,10 @@
 
 import ast
 import copy
+import hashlib
 import importlib
 import inspect
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Project
+from conftest import CLASSES, ROOT, Project, tiny_images
 from dvc.repo import Repo
 
 from stages.run.params import Params
@@ -317,6 +319,19 @@ def test_each_key_of_a_data_set_makes_its_own_stages_stale(project: Project) -> 
     assert found == DATASET_KEYS
 
 
+def add_correction(project: Project, split: str, image: int, new: str) -> None:
+    """Add to the tiny data set's corrections one of that training or test image."""
+    images, labels = {"train": tiny_images(60, seed=1), "test": tiny_images(30, seed=2)}[split]
+    digest = hashlib.sha256(images[image].tobytes()).hexdigest()
+    with (project.folder / "data/tiny/corrections.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{digest},{CLASSES[labels[image]]},{new},a test\n")
+
+
+def test_corrections_make_preprocess_stale_alone(project: Project) -> None:
+    add_correction(project, "train", 4, "right")
+    assert stale(project) == {"preprocess"}
+
+
 def test_each_module_makes_stale_exactly_the_stages_that_reach_it(project: Project) -> None:
     expected, found = {}, {}
     for module in modules():
@@ -389,6 +404,24 @@ def test_a_changed_value_runs_what_depends_on_it(
     project.edit({name: VALUES[name][0]})
     assert ran(project.dvc("repro")) == (AFTER[first] if first else {"preprocess"})
     assert "up to date" in project.dvc("repro")
+
+
+def test_a_correction_runs_what_learns_from_it(project: Project) -> None:
+    add_correction(project, "train", 4, "right")
+    assert ran(project.dvc("repro")) == AFTER["preprocess"]
+    assert "up to date" in project.dvc("repro")
+    (row,) = project.dvc("metrics", "diff", "reports/data.json").splitlines()[1:]
+    assert row.split() == ["reports/data.json", "relabelled_images", "0", "1", "1"]
+
+
+def test_a_correction_of_a_test_image_trains_nothing(project: Project) -> None:
+    before = json.loads(project.read("reports/test.json"))
+    add_correction(project, "test", 4, "")
+    assert ran(project.dvc("repro")) == {"preprocess", "evaluate"}
+    after = json.loads(project.read("reports/test.json"))
+    differing = {key for key in before if before[key] != after[key]}
+    assert differing <= {"accuracy_trusted", "made_from"}
+    assert json.loads(project.read("reports/data.json"))["corrected_test_labels"] == 2
 
 
 def test_another_data_set_is_a_folder_with_one_file(project: Project) -> None:

@@ -1,6 +1,7 @@
 """Results say what they were made from: a dvc.lock that vouches for others is found out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_the_next_stage_refuses_such_a_result(project: Project) -> None:
     assert "train.epochs: 1 when it was made, 3 now" in refused
 
 
+def test_corrections_that_were_never_applied_are_found_out(project: Project) -> None:
+    corrections = project.folder / "data/tiny/corrections.csv"
+    corrections.write_text("image,old,new,reason\n", encoding="utf-8")
+    refused = project.call("tools.compare", code=1)
+    assert "are older than these edits: data/tiny/corrections.csv" in refused
+    project.dvc("commit", "--force")
+    said = "reports/data.json was not made from what dvc.lock says:\n  data/tiny/corrections.csv: "
+    verified = project.call("tools.verify", code=1)
+    assert said in verified
+    assert "`dvc repro --force preprocess`" in verified
+    assert said in project.call("tools.compare", code=1)
+    refused = project.dvc("repro", "--force", "--single-item", "train", code=255)
+    assert "train: reports/data.json was not made from the present inputs" in refused
+
+
+def test_no_record_reads_a_folder_of_data(project: Project) -> None:
+    """A later stage would hash data/raw again, which may be many gigabytes."""
+    made = json.loads(project.read("reports/data.json"))["made_from"]
+    assert not any("data/raw" in line for line in made)
+    assert any(line.startswith("data data/tiny/corrections.csv = ") for line in made)
+    assert any(line.startswith("code stages/preprocess = ") for line in made)
+    shutil.rmtree(project.folder / "data/raw")
+    project.dvc("repro", "--force", "--single-item", "evaluate")
+
+
 def test_other_data_is_found_out(project: Project) -> None:
     project.edit({"preprocess.split": "stratified"})
     project.dvc("repro", "preprocess")
@@ -83,14 +109,17 @@ def test_other_code_alone_is_said_and_no_fault(project: Project) -> None:
 
 
 def test_the_record_is_no_column_of_dvc(project: Project) -> None:
-    for name in ("validation", "test"):
+    for name in ("data", "validation", "test"):
         metrics = json.loads((project.folder / f"reports/{name}.json").read_text("utf-8"))
         assert metrics["made_from"]
-    assert "made_from" not in project.dvc("metrics", "show")
+    shown = project.dvc("metrics", "show")
+    assert "constant_images" in shown
+    assert "made_from" not in shown
+    assert "class" not in shown
 
 
 def test_results_of_before_there_were_records_are_taken_as_they_are(project: Project) -> None:
-    for name in ("validation", "test"):
+    for name in ("data", "validation", "test"):
         path = project.folder / f"reports/{name}.json"
         metrics = json.loads(path.read_text("utf-8"))
         del metrics["made_from"]
