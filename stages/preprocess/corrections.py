@@ -109,7 +109,10 @@ def correct_labels(
                 f"its label is {', '.join(map(repr, given))}" if given else "no image has this hash"
             )
             problems.append(f"line {line}: {correction.image} as {correction.old!r}: {why}")
-    refuse_problems(path, problems, " Correct or remove these lines")
+    refuse_problems(path, problems, "\nCorrect or remove these lines")
+    dropped = int((labels == DROPPED).sum())
+    changed = int((labels != source.labels).sum()) - dropped
+    print(f"{path}: {changed:,} images have another label, {dropped:,} have none")
     return labels
 
 
@@ -135,4 +138,4 @@ def refuse_problems(path: Path, problems: list[str], cure: str = "") -> None:
         lines = problems[:MOST_NAMED] + ([f"and {more:,} more"] if more > 0 else [])
         count = f"{len(problems):,} problem{'s' if len(problems) > 1 else ''}"
         listed = "\n  ".join([f"{path} has {count}:", *lines])
-        raise UserError(f"{listed}\n{cure.strip()}" if cure else listed)
+        raise UserError(f"{listed}{cure}")

@@ -306,7 +306,7 @@ def test_a_damaged_output_is_brought_back(
             ),
         ),
     ],
-    ids=["fetch", "preprocess", "train", "evaluate", "plots"],
+    ids=["dataset", "corrections", "fetch", "preprocess", "train", "evaluate"],
 )  # fmt: skip
 def test_a_missing_input(
     project: Project, finished_project: Project, path: str, code: int, seen: str

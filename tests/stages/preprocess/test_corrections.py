@@ -309,10 +309,11 @@ def test_training_and_validation_images_are_relabelled_or_dropped_and_none_moves
         assert after[f"{name}.npy"] == before[f"{name}.npy"]
 
 
-def test_test_images_stay_with_the_labels_as_given_and_trusted_ones_beside(tmp_path):
+def test_test_images_stay_with_the_labels_as_given_and_trusted_ones_beside(tmp_path, capsys):
     before = process_corrected(tmp_path / "before", [])
     rows = [correct(TEST_IMAGES[3], TEST_LABELS[3], 1), correct(TEST_IMAGES[8], TEST_LABELS[8])]
     after = process_corrected(tmp_path / "after", rows)
+    assert "csv: 1 images have another label, 1 have none\n" in capsys.readouterr().out
     assert {name for name in after if after[name] != before[name]} == {"y_test_trusted.npy"}
     expected = TEST_LABELS.astype(np.int32)
     expected[[3, 8]] = 1, DROPPED
