@@ -7,7 +7,7 @@ A block of a document, indented by four spaces or fenced, is one of five:
   `...` stands for any lines;
 - a drawing of the tree: each line starts with a path, which has to exist;
 - Python: it has to parse;
-- a part of a dataset.yaml: it has to be right;
+- a part of a dataset.yaml, or a corrections.csv: it has to be right;
 - anything else is a list of commands, which may take hours or a cluster: each has to parse, by the
   rule of its program in PROGRAMS.
 
@@ -34,6 +34,7 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
 
+from stages.preprocess.corrections import HEADER, read_corrections
 from stages.run.keys import get_value, set_value
 from stages.run.params import Dataset
 from stages.run.yaml_files import validate
@@ -84,6 +85,8 @@ class Block(NamedTuple):
             return "transcript"
         if all(is_path(line.split()[0]) for line in self.lines if line.strip()):
             return "tree"
+        if self.lines[0] == ",".join(HEADER):
+            return "corrections"
         text = "\n".join(self.lines)
         return "python" if is_python(text) else "dataset" if is_dataset(text) else "commands"
 
@@ -405,6 +408,13 @@ def test_a_part_of_a_dataset_is_right(place: str) -> None:
     images = {"format": {"name": "folder", "layout": "classes"},
               "files": {"all": {"name": "images", "count": 9}}}  # fmt: skip
     validate(Dataset, whole | images | part, Path(place))
+
+
+@pytest.mark.parametrize("place", of_kind("corrections"))
+def test_corrections_are_right(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text("\n".join(BLOCKS[place].lines), encoding="utf-8")
+    assert len(read_corrections(path, ["cat", "dog"])) == len(BLOCKS[place].lines) - 1
 
 
 @pytest.mark.parametrize(
