@@ -344,6 +344,27 @@ def test_what_lies_in_data_already_gets_its_dataset_yaml(home: Path, folder: Pat
     assert written(home, "mine").files["all"].model_dump() == {"name": "images", "count": 9}
 
 
+HEADER = "image,old,new,reason\n"
+
+
+def test_every_data_set_has_corrections_from_the_start(home: Path, folder: Path) -> None:
+    take(home, "mine", folder)
+    path = home / "data/mine/corrections.csv"
+    assert path.read_text(encoding="utf-8") == HEADER
+    corrected = f"{HEADER}{'0' * 64},blue,red,\n"
+    path.write_text(corrected, encoding="utf-8")
+    run(home, "mine")
+    assert path.read_text(encoding="utf-8") == corrected  # a second look leaves them
+    path.unlink()
+    run(home, "mine", "--dry")
+    assert not path.exists()
+    assert "corrections.csv, with its header only" in run(home, "mine")
+    assert path.read_text(encoding="utf-8") == HEADER
+    (home / "data/mine/dataset.yaml").unlink()
+    take(home, "mine")  # the images are still the only thing that is there to look at
+    assert path.read_text(encoding="utf-8") == HEADER
+
+
 def test_every_problem_is_listed(home: Path, folder: Path) -> None:
     outside = folder.parent / "outside.png"
     outside.write_bytes(picture((1, 2, 3)))
