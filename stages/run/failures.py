@@ -8,7 +8,9 @@ from stages.shared.errors import UserError
 
 
 @contextmanager
-def failures_in_one_line(command: str, retry: str = "repeat the command") -> Iterator[None]:
+def failures_in_one_line(
+    command: str, retry: str = "repeat the command", code: int = 1
+) -> Iterator[None]:
     """End the process with `COMMAND: what is wrong` for errors that the user can mend.
 
     These are UserError, what the system refuses (OSError, MemoryError), and a package that is not
@@ -17,23 +19,23 @@ def failures_in_one_line(command: str, retry: str = "repeat the command") -> Ite
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in (
-            "stages",
-            "tools",
-            "sweeps",
-            "serving",
-        ):
+        ours = ("stages", "tools", "sweeps", "serving")
+        if error.name is None or error.name.split(".")[0] in ours:
             raise
-        sys.exit(
-            f"{command}: the Python at {sys.executable} lacks the package '{error.name}'. "
-            "Expected the project's own: run `make` once, then `source .venv/bin/activate`."
+        problem = (
+            f"the Python at {sys.executable} lacks the package '{error.name}'. Expected the "
+            "project's own: run `make` once, then `source .venv/bin/activate`."
         )
     except UserError as error:
-        sys.exit(f"{command}: {error}")
+        problem = str(error)
     except MemoryError:
-        sys.exit(
-            f"{command}: there is not enough memory. Close other programs or lift this shell's "
-            f"limit (`ulimit -v`), then {retry}."
+        problem = (
+            "there is not enough memory. Close other programs or lift this shell's limit "
+            f"(`ulimit -v`), then {retry}."
         )
     except OSError as error:
-        sys.exit(f"{command}: {error}. Make room or access there, then {retry}.")
+        problem = f"{error}. Make room or access there, then {retry}."
+    else:
+        return
+    print(f"{command}: {problem}", file=sys.stderr)
+    sys.exit(code)

@@ -60,7 +60,7 @@ def draw_changes(predictions: Predictions, images: Images, split: str) -> Figure
 
 def order_changes(predictions: Predictions) -> tuple[Indices, Indices]:
     """Indices of the images fixed and broken, those first whose probability changed most."""
-    _, (a, b), labels = predictions
+    (a, b), labels = predictions.probabilities, predictions.labels
     fixed, broken = fixed_and_broken(a, b, labels)
     every = np.arange(len(labels))
     change = np.argsort(-np.abs(b[every, labels] - a[every, labels]), kind="stable")
@@ -71,7 +71,7 @@ def draw_grid(
     part: SubFigure, predictions: Predictions, images: Images, chosen: Indices, rows: int
 ) -> None:
     """Each image under its true class; below it what A and B take it for, and how surely."""
-    revisions, probabilities, labels = predictions
+    revisions, probabilities, labels, _ = predictions
     names = shorten_names(revisions[0].classes, NAME)
     for place, axes in enumerate(part.subplots(rows, IMAGES_PER_ROW, squeeze=False).flat):
         axes.axis("off")

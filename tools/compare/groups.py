@@ -11,6 +11,8 @@ from tools.compare.page import (
     Row,
     Table,
     common_notes,
+    count_common,
+    describe_common,
     differences_of,
     format_interval,
     score_table,
@@ -19,7 +21,7 @@ from tools.compare.page import (
 )
 from tools.compare.statistics import SAME, verdict, welch
 from tools.shared.git import list_experiments
-from tools.shared.paths import PROBABILITIES
+from tools.shared.paths import ARRAYS, PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys
 
@@ -51,7 +53,7 @@ def compare_groups(predictions: Predictions, size: int, split: str) -> Page:
 
     Raises UserError unless the runs of a group differ in their seed, and in nothing else.
     """
-    revisions, probabilities, labels = predictions
+    revisions, probabilities, labels, common = predictions
     group_a, group_b = revisions[:size], revisions[size:]
     refuse_mixture("A", group_a)
     refuse_mixture("B", group_b)
@@ -70,17 +72,20 @@ def compare_groups(predictions: Predictions, size: int, split: str) -> Page:
         | {name: of_run[number] for name, of_run in values.items()}
         for number, run in enumerate(revisions)
     ]
+    firsts = {"the runs of A": 0, "those of B": size}  # the others of a group have its data
+    shared = describe_common(common, firsts, split) if common else []
     recipes = [without_seed(group[0]) for group in (group_a, group_b)]
     counts = f"{len(group_b)} runs of recipe B against {len(group_a)} of recipe A"
     return Page(
         title=f"{counts}, {len(labels):,} {split} images",
         verdict=rows[0]["verdict"],
-        answer=[describe_mean_accuracy(rows[0])],
+        answer=[describe_mean_accuracy(rows[0]), *shared],
         tables=[what_differs(*recipes), score_table(rows), run_table(runs, rows)],
         notes=[*GROUP_NOTES, *untestable_note(rows), *common_notes(revisions, split)],
         data={
             "split": split,
             "images": len(labels),
+            **({"common": count_common(common)} if common else {}),
             **differences_of(*recipes),
             "runs": runs,
             "metrics": rows,
@@ -107,7 +112,8 @@ def refuse_mixture(letter: str, group: list[Revision]) -> None:
             f"{key}: {' and '.join(shorten_values(a.params.get(key), b.params.get(key)))}"
             for key in differing_keys(a.params, b.params)
         ]
-        keys = "; ".join([*params, *differing_keys(a.code, b.code)])
+        data = [path for path in ARRAYS if a.made.get(path) != b.made.get(path)]
+        keys = "; ".join([*params, *differing_keys(a.code, b.code), *data])
         if keys:
             raise UserError(
                 f"group {letter}: expected runs that differ in seed alone, found that {first.name} "

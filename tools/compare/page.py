@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from tools.compare.statistics import BETTER, SAME, WORSE
+from tools.shared.common_images import Common, list_reasons
 from tools.shared.markdown import escape, format_table
 from tools.shared.revisions import Revision, differing_keys
 
@@ -19,7 +20,11 @@ Row = dict[str, Any]
 
 NONE = "no evidence"  # what SAME is in a table that shall fit into 80 characters
 STYLES = {BETTER: "bold green", WORSE: "bold red", NONE: "dim", SAME: ""}
-WORDS = {"key", "metric", "class", "run", "verdict", "mistaken for"}  # columns aligned left
+# Columns aligned left.
+WORDS = {
+    *("key", "metric", "class", "run", "verdict", "mistaken for"),
+    *("split", "label in A", "label in B"),
+}
 QUOTE = "Test images are to quote a choice by, not to make one: choose by validation images."
 
 
@@ -34,12 +39,13 @@ class Table:
 @dataclass
 class Page:
     title: str
-    verdict: str
+    verdict: str | None  # None where nothing is judged
     answer: list[str]  # sentences; the verdict's comes first
     tables: list[Table]
     notes: list[str]
     data: Row  # the same for a machine
-    figure: str | None = None  # path of a PNG
+    figure: str | None = None  # path of a PNG of the images fixed and broken
+    data_figure: str | None = None  # path of a PNG of the images that differ
 
     def __post_init__(self) -> None:
         self.tables = [table for table in self.tables if table.rows]
@@ -51,7 +57,8 @@ def print_page(page: Page) -> None:
     console = Console(highlight=False)
     console.print(Text(page.title, style="bold"))
     for number, sentence in enumerate(page.answer):
-        console.print(Text(sentence, style="" if number else STYLES[page.verdict]))
+        style = STYLES[page.verdict] if page.verdict and not number else ""
+        console.print(Text(sentence, style=style))
     for table in page.tables:
         drawn = RichTable(
             title=table.title, title_justify="left", title_style="bold",
@@ -72,8 +79,8 @@ def print_page(page: Page) -> None:
     console.print()
     for note in page.notes:
         console.print(Text(note, style="dim"))
-    if page.figure:
-        console.print(Text(f"Figure: {page.figure}"))
+    for path in filter(None, (page.figure, page.data_figure)):
+        console.print(Text(f"Figure: {path}"))
 
 
 def as_markdown(page: Page) -> str:
@@ -83,14 +90,15 @@ def as_markdown(page: Page) -> str:
         marks = [":--" if name in WORDS else "--:" for name in table.header]
         lines += [f"**{table.title}**", "", format_table(table.header, marks, table.rows), ""]
     lines += [f"- {escape(note)}" for note in page.notes]
-    if page.figure:
-        lines += ["", f"![Images fixed and broken]({quote(page.figure)})"]
+    figures = {"Images fixed and broken": page.figure, "Changes of the data": page.data_figure}
+    for title, path in figures.items():
+        lines += ["", f"![{title}]({quote(path)})"] if path else []
     return "\n".join(lines)
 
 
 def as_json(page: Page) -> str:
     words = {"title": page.title, "verdict": page.verdict, "answer": page.answer}
-    rest = {"notes": page.notes, "figure": page.figure}
+    rest = {"notes": page.notes, "figure": page.figure, "data_figure": page.data_figure}
     return json.dumps(words | page.data | rest, indent=2, allow_nan=False)
 
 
@@ -125,6 +133,29 @@ def common_notes(revisions: list[Revision], split: str) -> list[str]:
         if r.stale
     ]
     return [*old, QUOTE] if split == "test" else old
+
+
+def describe_common(common: Common, sides: dict[str, int], split: str) -> list[str]:
+    """On how many of how many images models were compared, and why not on the others.
+
+    `sides` names revisions by their index.
+    """
+    counts = " and ".join(f"{side} {common.counts[index]:,}" for side, index in sides.items())
+    left_out = [
+        f"of {side}, {reasons}"
+        for side, index in sides.items()
+        if (reasons := list_reasons(common.left_out[index]))
+    ]
+    compared = (
+        f"The {split} images differ ({counts}). Compared on the {len(common.rows[0]):,} that both "
+        "have, with the same label, and that neither was trained on."
+    )
+    return [compared, *([f"Left out: {'; '.join(left_out)}."] if left_out else [])]
+
+
+def count_common(common: Common) -> Row:
+    """The same for a machine."""
+    return {"images": common.counts, "left_out": common.left_out}
 
 
 def format_interval(row: Row) -> str:

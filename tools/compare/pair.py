@@ -4,6 +4,8 @@ from tools.compare.page import (
     Page,
     Table,
     common_notes,
+    count_common,
+    describe_common,
     differences_of,
     format_interval,
     format_p,
@@ -33,25 +35,27 @@ ONLY_SEED = "Only the seed differs: this is by how much another seed moves the s
 
 def compare_pair(predictions: Predictions, split: str) -> Page:
     """The page about two revisions: A, the first, and B."""
-    (a, b), (a_probabilities, b_probabilities), labels = predictions
+    (a, b), (a_probabilities, b_probabilities), labels, common = predictions
     metrics = metric_rows(a_probabilities, b_probabilities, labels)
     classes = class_rows(a_probabilities, b_probabilities, labels, a.classes)
     fixed, broken = (sum(row[count] for row in classes) for count in ("fixed", "broken"))
     same = a.made[str(PROBABILITIES[split])] == b.made[str(PROBABILITIES[split])]
     rest = len(labels) - fixed - broken
+    shared = describe_common(common, {"A": 0, "B": 1}, split) if common else []
     changes = f"{fixed:,} images fixed, {broken:,} broken; both right or both wrong on {rest:,}."
     return Page(
         title=f"B = {b.title} against A = {a.title}, {len(labels):,} {split} images",
         verdict=metrics[0]["verdict"],
-        answer=[SAME_BYTES]
+        answer=[SAME_BYTES, *shared]
         if same
-        else [describe_accuracy(metrics[0]), changes, describe_classes(classes)],
+        else [describe_accuracy(metrics[0]), *shared, changes, describe_classes(classes)],
         tables=[what_differs(a, b)]
         + ([] if same else [score_table(metrics), class_table(classes)]),
         notes=([] if same else PAIR_NOTES + explain_no_change(a, b)) + common_notes([a, b], split),
         data={
             "split": split,
             "images": len(labels),
+            **({"common": count_common(common)} if common else {}),
             "a": {"name": a.name, "commit": a.commit},
             "b": {"name": b.name, "commit": b.commit},
             **differences_of(a, b),

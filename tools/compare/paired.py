@@ -30,11 +30,13 @@ def metric_rows(a: Probabilities, b: Probabilities, labels: Labels) -> list[Row]
 
     Every bootstrap draw of images serves both models and all metrics.
     """
-    columns = [metric.columns(model, labels) for model in (a, b) for metric in METRICS]
+    kinds = list(dict.fromkeys(metric.columns for metric in METRICS))  # metrics share columns
+    columns = [of_images(model, labels) for model in (a, b) for of_images in kinds]
     resampled = resample(columns)
     rows = []
-    for number, metric in enumerate(METRICS):
-        pair = (number, number + len(METRICS))
+    for metric in METRICS:
+        number = kinds.index(metric.columns)
+        pair = (number, number + len(kinds))
         value_a, value_b = (float(metric.value(columns[i].mean(axis=0))) for i in pair)
         drawn_a, drawn_b = (metric.value(resampled[i]) for i in pair)
         if metric.name == "accuracy":

@@ -1,7 +1,8 @@
 """python -m tools.report [A]: the workspace against revision A (default HEAD), for a review.
 
-Writes report.md with its pictures beside it into --folder: what differs in params and metrics,
-the verdict of tools.compare, the figures. With --card, model_card.md about the workspace's model.
+Writes report.md with its pictures beside it into --folder: what differs in params, data and
+metrics, the verdict of tools.compare, the figures. With --card, model_card.md about the
+workspace's model.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 from stages.run.failures import failures_in_one_line
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
-from tools.compare.drawing import draw_to
+from tools.compare.data_page import add_data
+from tools.compare.drawing import draw_data_to, draw_to
 from tools.compare.page import as_markdown, format_value
 from tools.compare.pair import compare_pair
 from tools.report.model_card import write_card
@@ -55,10 +57,14 @@ def write_review(revision: str, folder: Path) -> str:
     split = "validation" if is_held_out(sides) else "test"
     predictions = read_predictions(sides, split)
     page = compare_pair(predictions, split)
+    section = add_data(page, *predictions.revisions)
     # A partial clone gets now what differs: DVC would wait for it without end.
     git_output("diff", "--shortstat", revision)
     draw_to(folder / "changes.png", predictions, split)
     page.figure = "changes.png"
+    if section and section.drawable:
+        draw_data_to(folder / "data_changes.png", predictions.revisions, section.drawable)
+        page.data_figure = "data_changes.png"
     parts = [
         f"# The workspace against {escape(shorten_commits(revision))}",
         *([REFITTED] if split == "test" else []),

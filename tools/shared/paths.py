@@ -19,5 +19,7 @@ METRIC_FILES = {split: REPORTS / f"{split}.json" for split in ("validation", "te
 PROBABILITIES = {split: REPORTS / f"probabilities_{split}.npy" for split in METRIC_FILES}
 
 PROCESSED = Path("data/processed")
-IMAGES = {split: PROCESSED / f"x_{split}.npy" for split in METRIC_FILES}
-LABELS = {split: PROCESSED / f"y_{split}.npy" for split in METRIC_FILES}
+SPLITS = ("train", "validation", "test")
+IMAGES = {split: PROCESSED / f"x_{split}.npy" for split in SPLITS}
+LABELS = {split: PROCESSED / f"y_{split}.npy" for split in SPLITS}
+ARRAYS = [str(arrays[split]) for split in SPLITS for arrays in (IMAGES, LABELS)]

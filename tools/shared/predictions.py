@@ -1,22 +1,18 @@
-"""Predictions of several revisions on the same images: the arrays behind the hashes of dvc.lock.
+"""Predictions of several revisions on the same images."""
 
-A file is read from the workspace or, by its MD5, from DVC's cache.
-"""
-
-import io
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stages.run.hashes import md5_of_bytes
 from stages.shared.errors import UserError
 from stages.shared.scores import Labels, Probabilities
-from tools.shared.cache import cache_path
-from tools.shared.git import git_output, list_experiments, read_content
-from tools.shared.paths import IMAGES, LABELS, LOCK, PROBABILITIES
-from tools.shared.revisions import Revision, differing_keys, read_revision
+from tools.shared.common_images import Common, find_common, refuse_too_few
+from tools.shared.contents import Contents, Hashes, read_contents
+from tools.shared.paths import IMAGES, LABELS, PROBABILITIES
+from tools.shared.revisions import Revision, read_revision
+from tools.shared.stored_arrays import read_arrays
 
 
 class Predictions(NamedTuple):
@@ -25,20 +21,23 @@ class Predictions(NamedTuple):
     revisions: list[Revision]
     probabilities: list[Probabilities]  # (images, classes) each
     labels: Labels  # (images,)
+    common: Common | None = None  # where the revisions' test sets differ: which images these are
 
 
 def read_predictions(names: list[str], split: str) -> Predictions:
-    """Raises UserError if one is missing or if they were not made on the same images."""
+    """The revisions' predictions on the images of the split, or on those that all of them have.
+
+    Raises UserError if one is missing, or if the images in common are too few.
+    """
     path, labels_path = str(PROBABILITIES[split]), str(LABELS[split])
     revisions = [read_revision(name, path) for name in names]
     if split == "validation":
         refuse_trained_on(revisions)
-    for other in revisions[1:]:
-        refuse_other_images(revisions[0], other, split)
     first, *others = revisions
     probabilities, labels = read_arrays(first, [path, labels_path])
     rest = [read_arrays(revision, [path])[0] for revision in others]
-    return Predictions(revisions, [probabilities, *rest], labels)
+    predictions = Predictions(revisions, [probabilities, *rest], labels)
+    return predictions if have_same_images(revisions, split) else keep_common(predictions, split)
 
 
 def is_held_out(names: list[str]) -> bool:
@@ -49,7 +48,9 @@ def is_held_out(names: list[str]) -> bool:
 
 def read_images(predictions: Predictions, split: str) -> npt.NDArray[np.uint8]:
     """The images (count, height, width[, 3]) that the predictions are of."""
-    return read_arrays(predictions.revisions[0], [str(IMAGES[split])])[0]
+    images: npt.NDArray[np.uint8]
+    (images,) = read_arrays(predictions.revisions[0], [str(IMAGES[split])])
+    return images if predictions.common is None else images[predictions.common.rows[0]]
 
 
 def refuse_trained_on(revisions: list[Revision]) -> None:
@@ -62,73 +63,57 @@ def refuse_trained_on(revisions: list[Revision]) -> None:
         )
 
 
-def refuse_other_images(a: Revision, b: Revision, split: str) -> None:
+def have_same_images(revisions: Sequence[Revision], split: str) -> bool:
+    """Whether all have the same images with the same labels in the same order."""
     paths = [str(arrays[split]) for arrays in (IMAGES, LABELS)]
-    different = [path for path in paths if a.made.get(path) != b.made.get(path)]
-    if different:
-        hashes = [
-            f"  {path}: MD5 {a.made.get(path)} in {a.title}, {b.made.get(path)} in {b.title}"
-            for path in different
-        ]
-        causes = [
-            key for key in differing_keys(a.params, b.params) if key.startswith("preprocess.")
-        ]
-        keys = ", ".join(causes) or "dataset and preprocess"
-        raise UserError(
-            f"expected predictions on the same {split} images, found different ones:\n"
-            + "\n".join(hashes)
-            + f"\nCompare revisions that agree in {keys}."
-        )
+    return len({tuple(revision.made.get(path) for path in paths) for revision in revisions}) == 1
 
 
-def read_arrays(revision: Revision, paths: list[str]) -> list[npt.NDArray[Any]]:
-    """The revision's arrays, each checked against its MD5 in dvc.lock.
+def keep_common(predictions: Predictions, split: str) -> Predictions:
+    """The predictions on the images that all revisions have, and that none was trained on.
 
-    Raises UserError that says how to get those that are missing or are not what they should be.
+    Raises UserError if these are too few, or if images or classes are of different kinds.
     """
-    sources = {
-        path: cache_path(revision.made[path]) if revision.commit else Path(path) for path in paths
-    }
-    missing = [path for path, source in sources.items() if not source.is_file()]
-    if missing:
+    revisions = predictions.revisions
+    refuse_other_classes(revisions)
+    tested: list[Contents] = []
+    trained_on: dict[str, Hashes] = {}  # by MD5: many runs share theirs
+    for revision in revisions:
+        seen = ["train", "validation"] if revision.params.get("train.refit") else ["train"]
+        contents = read_contents(revision, list(dict.fromkeys([split, *seen])))
+        tested.append(contents[split])
+        trained_on |= {revision.made[str(IMAGES[name])]: contents[name].hashes for name in seen}
+    for revision, images in zip(revisions, tested, strict=True):
+        refuse_other_shape(revisions[0], tested[0].shape, revision, images.shape)
+    common = find_common(tested, list(trained_on.values()))
+    refuse_too_few(common, [revision.title for revision in revisions], split)
+    kept = [p[rows] for p, rows in zip(predictions.probabilities, common.rows, strict=True)]
+    return Predictions(revisions, kept, tested[0].labels[common.rows[0]], common)
+
+
+def refuse_other_classes(revisions: Sequence[Revision]) -> None:
+    first = revisions[0]
+    for other in revisions[1:]:
+        if other.classes != first.classes:
+            raise UserError(
+                f"expected the same classes, found {len(first.classes)} in {first.title} and "
+                f"{len(other.classes)} in {other.title} with other names or in another order, and "
+                "other images: nothing can be compared. `python -m tools.compare --data` says how "
+                "the data differ."
+            )
+
+
+def refuse_other_shape(
+    a: Revision, a_shape: tuple[int, ...], b: Revision, b_shape: tuple[int, ...]
+) -> None:
+    if a_shape != b_shape:
         raise UserError(
-            f"{revision.title}: {', '.join(missing)}: {describe_absence(revision, missing)}"
+            f"expected images of one size, found {describe_shape(a_shape)} in {a.title} and "
+            f"{describe_shape(b_shape)} in {b.title}: they have no image in common. Compare "
+            "revisions that agree in dataset.yaml:images."
         )
-    return [read_verified_array(revision, path, source) for path, source in sources.items()]
 
 
-def describe_absence(revision: Revision, missing: list[str]) -> str:
-    """That files are missing, and the command that brings them."""
-    paths = " ".join(missing)
-    if revision.commit is None:
-        return f"missing. `dvc pull {paths}` brings it back, `dvc repro` makes it anew."
-    refs = list(list_experiments("*", f"--points-at={revision.commit}"))
-    if b"remote =" not in (read_content(revision.commit, ".dvc/config") or b""):
-        # What pulls for many commits asks each one's own config, and not .dvc/config.local.
-        pull = f"git checkout {revision.commit[:7]} && dvc pull {paths} && git checkout -"
-    elif refs:
-        remote = next(iter(git_output("remote").split()), "origin")
-        pull = f"dvc exp pull {remote} {refs[0].rsplit('/', 1)[1]}"
-    else:
-        pull = f"dvc pull --all-commits {paths}"
-    return (
-        f"not in DVC's cache. `{pull}` fetches it if it was pushed; else "
-        f"`git checkout {revision.commit[:7]}` and `dvc repro` make it anew."
-    )
-
-
-def read_verified_array(revision: Revision, path: str, source: Path) -> npt.NDArray[Any]:
-    data = source.read_bytes()
-    if md5_of_bytes(data) != revision.made[path]:
-        expected = f"expected MD5 {revision.made[path]} as in {LOCK}, found {md5_of_bytes(data)}"
-        if revision.commit is None:
-            raise UserError(f"workspace: {path}: {expected}. `dvc repro` mends it.")
-        mend = describe_absence(revision, [path])
-        raise UserError(f"{revision.title}: {path}: {expected}. Delete {source}; then it is {mend}")
-    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    if not np.isfinite(array).all():
-        raise UserError(
-            f"{revision.title}: {path}: expected probabilities, found values that are no finite "
-            "numbers: nothing can be compared with them. Train that model again."
-        )
-    return array
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """Such as: 28 x 28 pixels in grey."""
+    return f"{shape[0]} x {shape[1]} pixels in {'colour' if len(shape) == 3 else 'grey'}"

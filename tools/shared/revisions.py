@@ -1,4 +1,4 @@
-"""What a revision says of its predictions: by which values and code, from which data.
+"""What a revision says of what it made: by which values and code, from which data.
 
 All of it is in its dvc.lock.
 """
@@ -24,13 +24,13 @@ Entries = dict[str, Any]
 
 @dataclass(frozen=True)
 class Revision:
-    """What predictions were made from and by, and what else was made on the way to them."""
+    """What an output was made from and by, and what else was made on the way to it."""
 
     name: str
     commit: str | None  # None is the workspace
     params: Entries  # by key, such as train.epochs; those of a dataset.yaml as dataset.yaml:KEY
     code: dict[str, str]  # and corrections.csv: MD5 by path, of a folder as DVC hashes it
-    made: dict[str, str]  # MD5 by path, the predictions' own included
+    made: dict[str, str]  # MD5 by path, the output's own included
     stale: list[str]  # params and code that have changed since
     weights: int | None  # numbers that the network has learnt
 
@@ -43,14 +43,14 @@ class Revision:
         return list(self.params["dataset.yaml:classes"])
 
 
-def read_revision(name: str, predictions: str) -> Revision:
+def read_revision(name: str, output: str) -> Revision:
     """The revision `name`, a Git revision, a DVC experiment or the workspace, by its dvc.lock.
 
-    `predictions` is the path of their file. Raises UserError if there is no such revision, if
-    it has no predictions, or if the workspace was edited after they were made.
+    `output` is the path of a file that a stage makes: what led to it counts. Raises UserError if
+    there is no such revision, if it lacks that file, or if the workspace was edited afterwards.
     """
     commit = resolve_revision(name)
-    stages = read_locked_stages(name, commit, predictions)
+    stages = read_locked_stages(name, commit, output)
     outs = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     deps = {dep["path"]: dep.get("md5", "") for stage in stages for dep in stage["deps"]}
     made = {path: deps.get(path, md5) for path, md5 in outs.items()}  # as the last stage had it
@@ -88,14 +88,14 @@ def refuse_other_results(name: str, commit: str | None, stages: list[Any]) -> No
                 raise UserError(f"{name}: {problem} `dvc repro --force` there.")
 
 
-def read_locked_stages(name: str, commit: str | None, predictions: str) -> list[Any]:
-    """What dvc.lock has of the stages that lead to the predictions, the first ones first."""
+def read_locked_stages(name: str, commit: str | None, output: str) -> list[Any]:
+    """What dvc.lock has of the stages that lead to the output, the first ones first."""
     lock = read_yaml_at(name, commit, str(LOCK))
-    stages = stages_leading_to(predictions, lock.get("stages", {}))
+    stages = stages_leading_to(output, lock.get("stages", {}))
     if not stages:
         place = f"`git checkout {name}`, " if commit else ""
         raise UserError(
-            f"{name}: expected {predictions} in {LOCK}, found none: it has no results. "
+            f"{name}: expected {output} in {LOCK}, found none: it has no results. "
             f"{place}`dvc repro`{' and a commit make' if commit else ' makes'} them."
         )
     return stages
