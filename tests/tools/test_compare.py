@@ -28,7 +28,7 @@ from tools.compare.groups import compare_groups
 from tools.compare.metrics import METRICS
 from tools.compare.page import Page, as_json, as_markdown, print_page, shorten_values
 from tools.compare.pair import compare_pair
-from tools.compare.statistics import BETTER, SAME, WORSE
+from tools.compare.verdicts import BETTER, SAME, WORSE
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision
 

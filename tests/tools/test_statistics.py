@@ -7,18 +7,14 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from tools.compare.statistics import (
-    BETTER,
-    LEVEL,
-    SAME,
-    WORSE,
     bootstrap_estimate,
     holm,
     mcnemar,
     paired_shares,
     resampled_means,
-    verdict,
     welch,
 )
+from tools.compare.verdicts import BETTER, LEVEL, SAME, WORSE, verdict
 
 IMAGES, PAIRS = 10_000, 1_000
 

@@ -27,7 +27,7 @@ from tools.shared.stored_arrays import AbsentArraysError
 MOST_CLASSES, MOST_PAIRS = 40, 20  # in the tables; --json has every one
 MOST_NAMES = 10  # of classes in a sentence
 MOST_LISTED = 1_000  # images of each kind in --json
-READING = ("dataset", "dataset.yaml:images.")  # keys that decide how an image is read
+READING = ("dataset.yaml:images.", "dataset.yaml:format.")  # keys that decide how one is read
 READING_CODE = ("stages/fetch", "stages/preprocess", "stages/shared")
 SPLIT_TITLE, CLASS_TITLE = "Images by split", "Images by class"
 HEADERS = {
@@ -176,11 +176,10 @@ def describe_changes(diff: DataDiff) -> str:
     kinds = [
         (len(diff.relabelled[0]), "relabelled"),
         (len(diff.moved[0]), "moved to another split"),
+        (both, "of them both"),
         (len(diff.removed), "removed"),
     ]
-    became = [f"{count:,} {words}" for count, words in kinds if count]
-    twice = f" ({both:,} both relabelled and moved)" if both else ""
-    changed = f", {', '.join(became)}{twice}" if became else ""
+    changed = "".join(f", {count:,} {words}" for count, words in kinds if count)
     return (
         f"Of the {len(diff.a.hashes):,} images of A, {diff.unchanged:,} are unchanged in B"
         f"{changed}; {len(diff.added):,} were added."
@@ -271,6 +270,6 @@ def format_cell(value: str | int) -> str:
 def relabelled_table(pairs: list[Row]) -> Table:
     title = "Relabelled"
     if len(pairs) > MOST_PAIRS:
-        title = f"{title}: the {MOST_PAIRS} most frequent of {len(pairs):,} pairs of classes"
+        title = f"{title}: {MOST_PAIRS} of {len(pairs):,} pairs"  # no wider than the table
     rows = [[row["a"], row["b"], f"{row['images']:,}"] for row in pairs[:MOST_PAIRS]]
     return Table(title, ["label in A", "label in B", "images"], rows)

@@ -19,7 +19,8 @@ from tools.compare.page import (
     shorten_values,
     what_differs,
 )
-from tools.compare.statistics import SAME, verdict, welch
+from tools.compare.statistics import welch
+from tools.compare.verdicts import SAME, verdict
 from tools.shared.git import list_experiments
 from tools.shared.paths import ARRAYS, PROBABILITIES
 from tools.shared.predictions import Predictions

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from tools.compare.statistics import BETTER, SAME, WORSE
+from tools.compare.verdicts import BETTER, SAME, WORSE
 from tools.shared.common_images import Common, list_reasons
 from tools.shared.markdown import escape, format_table
 from tools.shared.revisions import Revision, differing_keys

@@ -14,7 +14,7 @@ from tools.compare.page import (
     what_differs,
 )
 from tools.compare.paired import Row, class_rows, metric_rows
-from tools.compare.statistics import SAME
+from tools.compare.verdicts import SAME
 from tools.shared.paths import PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys

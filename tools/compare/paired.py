@@ -15,8 +15,8 @@ from tools.compare.statistics import (
     mcnemar,
     paired_shares,
     resampled_means,
-    verdict,
 )
+from tools.compare.verdicts import verdict
 
 Row = dict[str, Any]
 Counts = npt.NDArray[np.intp]

@@ -13,16 +13,15 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 from scipy.stats import binomtest, ttest_ind
 
+from tools.compare.verdicts import LEVEL
+
 Numbers = npt.NDArray[np.floating[Any]]
 Columns: TypeAlias = Any  # (images, columns), floats: an array or a sparse array of SciPy
 
-LEVEL = 0.05  # a difference is believed if chance alone gives one as large less often than this
 NORMAL_LIMIT = 1.959963984540054  # of 95 % of a normal distribution, either way
 RESAMPLES = 2_000  # enough for two digits of an interval
 SPARSE_FROM = 300  # columns
 BLOCK = 4_000_000  # numbers drawn at once: 32 MB
-
-BETTER, WORSE, SAME = "better", "worse", "no evidence of a difference"
 
 
 class Estimate(NamedTuple):
@@ -32,13 +31,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
     p: float | None  # None if it cannot be said
-
-
-def verdict(difference: float, p: float | None, higher_is_better: bool) -> str:
-    """What is said of B. An undefined p is no evidence."""
-    if difference == 0 or p is None or p >= LEVEL:
-        return SAME
-    return BETTER if (difference > 0) == higher_is_better else WORSE
 
 
 def mcnemar(fixed: int, broken: int) -> float:
