@@ -73,7 +73,7 @@ def test_fewer_errors_are_better_whichever_way_a_metric_points() -> None:
     assert page.answer[0].startswith("B is better than A: accuracy 0.9700 -> 0.9900, +0.0200, 95 %")
     assert "60 images fixed, 0 broken" in page.answer[1]
     assert {row["metric"]: row["verdict"] for row in page.data["metrics"][:3]} == {
-        "accuracy": BETTER, "loss": BETTER, "macro_f1": BETTER,
+        "accuracy": BETTER, "balanced_accuracy": BETTER, "loss": BETTER,
     }  # fmt: skip
     assert page.data["params"] == {"train.epochs": [20, 30]}
 
@@ -137,6 +137,9 @@ def test_metrics_are_those_of_the_stages() -> None:
     probabilities = random.dirichlet([0.6, 0.5, 0.4], 500).astype(np.float32)
     of_stages = {
         "accuracy": scores.accuracy,
+        "balanced_accuracy": lambda p, y: class_scores.balanced_accuracy(
+            class_scores.confusion_counts(p, y)
+        ),
         "loss": scores.loss,
         "macro_f1": lambda p, y: class_scores.macro_f1(class_scores.confusion_counts(p, y)),
         "calibration_error": calibration.calibration_error,
@@ -146,6 +149,28 @@ def test_metrics_are_those_of_the_stages() -> None:
         expected = of_stages[metric.name](probabilities, labels)
         value = metric.value(metric.columns(probabilities, labels).mean(axis=0))
         assert value == pytest.approx(expected, abs=6e-5), metric.name
+
+
+def test_balanced_accuracy_counts_each_class_alike() -> None:
+    """Of 1,000, 100 and 10 images: all of the smallest class wrong costs a third, not a hundredth.
+
+    A draw of images may leave out the class of one image; then the others make the mean.
+    """
+    labels = np.repeat([0, 1, 2], [1_000, 100, 10]).astype(np.uint8)
+    rows = compare_pair(
+        Predictions(
+            [revision("a"), revision("b")],
+            [model(labels, np.arange(0)), model(labels, np.arange(1_100, 1_110))],
+            labels,
+        ),
+        "test",
+    ).data["metrics"]
+    accuracy, balanced = rows[:2]
+    assert (balanced["metric"], balanced["verdict"]) == ("balanced_accuracy", WORSE)
+    assert accuracy["difference"] == pytest.approx(-10 / 1_110)
+    assert balanced["difference"] == pytest.approx(-1 / 3)
+    rare = np.array([[0.5, 0, 0, 0.5, 0, 0, 0.5, 0, 0], [0.4, 0, 0, 0.5, 0, 0, 0.5, 0.5, 0]])
+    assert METRICS[1].value(rare).tolist() == pytest.approx([1, 0.4])
 
 
 def test_images_that_changed_most_come_first() -> None:
@@ -278,6 +303,17 @@ def test_names_are_text_in_the_figure() -> None:
         assert not any(text.get_parse_math() for text in figure.findobj(Text))
 
 
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_figure_shows_the_common_images_in_their_colours(colour: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (len(LABELS), 4, 4, 3), dtype=np.uint8)
+    images = images if colour else images[..., 0]
+    runs = [revision("a"), revision("b")]
+    figure = draw_changes(Predictions(runs, [GOOD, BAD], LABELS), images, "validation")
+    shown = [image for axes in figure.findobj(mpl.axes.Axes) for image in axes.get_images()]
+    assert len(shown) == 16
+    assert np.array_equal(shown[0].get_array(), images[0])
+
+
 # --- The command, in a project with real runs ----------------------------------------------------
 
 
@@ -294,6 +330,15 @@ def compared(finished_edit: Project, tmp_path_factory: pytest.TempPathFactory) -
     forge(project, "longer-1", epochs=2, seed=1)
     forge(project, "elsewhere", split="stratified")
     forge_flat(project, "flat")
+    labels = np.load(project.folder / "data/processed/y_validation.npy")
+    for tag, seed, wrong in [
+        ("right-0", 0, 0),
+        ("right-1", 1, 1),
+        ("bad-0", 0, 12),
+        ("bad-1", 1, 11),
+    ]:
+        epochs = 3 if tag.startswith("bad") else 1
+        forge(project, tag, epochs=epochs, seed=seed, array=model(labels, np.arange(wrong)))
     project.dvc("exp", "run", "--quiet", "--name", "plain-1", "-S", "seed=1", "train")
     project.git("checkout", "--quiet", "--", ".")
     project.edit(FINISHED_EDIT)
@@ -301,17 +346,19 @@ def compared(finished_edit: Project, tmp_path_factory: pytest.TempPathFactory) -
     return project
 
 
-def forge(project: Project, tag: str, epochs: int = 1, seed: int = 0, split: str = "tail") -> None:
+def forge(
+    project: Project,
+    tag: str,
+    epochs: int = 1,
+    seed: int = 0,
+    split: str = "tail",
+    array: np.ndarray | None = None,
+) -> None:
     """A tagged commit with other params and made-up predictions: it costs no training."""
     project.edit({"train.epochs": epochs, "seed": seed, "preprocess.split": split})
-    array = np.random.default_rng(seed).dirichlet([1, 1, 1], 12).astype(np.float32)
-    file = io.BytesIO()
-    np.save(file, array)
-    forged = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
-    cached = cache_file(project, "HEAD", PROBABILITIES).parents[1] / forged[:2] / forged[2:]
-    cached.parent.mkdir(exist_ok=True)
-    cached.write_bytes(file.getvalue())
-    md5s = {PROBABILITIES: forged}
+    if array is None:
+        array = np.random.default_rng(seed).dirichlet([1, 1, 1], 12).astype(np.float32)
+    md5s = {PROBABILITIES: cache_array(project, array)}
     if split != "tail":
         md5s |= {f"data/processed/{array}_validation.npy": array * 32 for array in "xy"}
     changes = [(md5_in_lock(project, "HEAD", path), md5) for path, md5 in md5s.items()]
@@ -325,6 +372,31 @@ def forge(project: Project, tag: str, epochs: int = 1, seed: int = 0, split: str
             text = re.sub(old, new, text, flags=re.MULTILINE)
         (project.folder / path).write_text(text, encoding="utf-8")
     commit_and_leave(project, tag)
+
+
+def cache_array(project: Project, array: np.ndarray) -> str:
+    """Put an array into DVC's cache; its MD5."""
+    file = io.BytesIO()
+    np.save(file, array)
+    md5 = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
+    cached = project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(exist_ok=True)
+    cached.write_bytes(file.getvalue())
+    return md5
+
+
+def forge_data(project: Project, tag: str, arrays: dict[str, np.ndarray]) -> None:
+    """A tagged commit whose preprocess made these arrays, by name such as x_train."""
+    lock = project.read("dvc.lock")
+    for name, array in arrays.items():
+        before = md5_in_lock(project, "HEAD", f"data/processed/{name}.npy")
+        lock = lock.replace(before, cache_array(project, array))
+    (project.folder / "dvc.lock").write_text(lock, encoding="utf-8")
+    commit_and_leave(project, tag)
+
+
+def arrays_of(project: Project) -> dict[str, np.ndarray]:
+    return {path.stem: np.load(path) for path in project.folder.glob("data/processed/?_*.npy")}
 
 
 def commit_and_leave(project: Project, tag: str) -> None:
@@ -440,14 +512,35 @@ def test_groups_by_pattern(compared: Project) -> None:
     assert "none-*: expected experiments of such names" in nothing
 
 
-def test_other_images_are_refused(compared: Project) -> None:
-    output = compare(compared, "HEAD", "elsewhere", code=1)
-    assert "on the same validation images" in output
-    for commit in ("HEAD", "elsewhere"):
-        for array in ("x", "y"):
-            path = f"data/processed/{array}_validation.npy"
-            assert md5_in_lock(compared, commit, path) in output
-    assert "agree in preprocess.split" in output
+def test_other_images_that_are_not_here_are_asked_for(compared: Project) -> None:
+    paths = "data/processed/x_validation.npy data/processed/y_validation.npy"
+    for words in ((), ("--data",)):
+        output = compare(compared, "HEAD", "elsewhere", *words, code=1)
+        assert f"`dvc pull --all-commits {paths}` fetches it" in output
+
+
+def test_fail_on_worse(compared: Project) -> None:
+    """1 for worse alone: neither for better, nor for no evidence, nor for an error."""
+    words = ("--fail-on", "worse")
+    output = compare(compared, "right-0", "bad-0", *words, code=1)
+    assert "B is worse than A: accuracy 1.0000 -> 0.0000" in output
+    compare(compared, "right-0", "bad-0")
+    assert "B is better than A" in compare(compared, "bad-0", "right-0", *words)
+    assert "no evidence of a difference" in compare(compared, "right-0", "right-1", *words)
+    compare(compared, "right-0", "right-0", *words)
+    assert "nope: expected a Git revision" in compare(compared, "right-0", "nope", *words, code=2)
+    groups = ["--group", "right-0", "right-1", "--group", "bad-0", "bad-1"]
+    assert "is worse than recipe A" in compare(compared, *groups, *words, code=1)
+    compare(compared, *groups[3:], *groups[:3], *words)
+    assert "found bad-0 alone" in compare(compared, *groups[:-1], *words, code=2)
+
+
+def test_a_bug_is_not_taken_for_worse(compared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.compare.pair.class_rows", None)
+    output = compared.call("tools.compare", "right-0", "bad-0", "--fail-on", "worse", code=2)
+    assert "TypeError: 'NoneType' object is not callable" in output
+    with pytest.raises(TypeError):
+        compared.call("tools.compare", "right-0", "bad-0")
 
 
 def test_validation_images_that_were_trained_on_judge_nothing(refitted_project: Project) -> None:
@@ -471,6 +564,10 @@ def test_an_unknown_name(compared: Project) -> None:
         ("x --group a b --group c d", "expected --group exactly twice"),
         ("--figure figure.pdf", "expected a name that ends with .png, found figure.pdf"),
         ("--md --json", "not allowed with"),
+        ("--data --split test", "expected --data without --group, --split and --fail-on"),
+        ("--data --group a b --group c d", "expected --data without --group"),
+        ("--data --fail-on worse", "expected --data without --group, --split and --fail-on"),
+        ("--fail-on better", "invalid choice: 'better'"),
     ],
 )
 def test_wrong_usage(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -614,4 +711,154 @@ def test_it_is_quick_and_imports_only_what_it_needs(compared: Project) -> None:
     imported = set(done.stderr.partition("imported: ")[2].split())
     assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "sklearn", "pandas"}
     assert "tools.compare.pair" in imported
+    assert used < SECONDS
+
+
+# --- Other data -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def changed(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A commit with other data than the workspace, which holds out twice as many images."""
+    project = finished_project.copy(tmp_path_factory.mktemp("changed") / "a clone")
+    project.git("tag", "first")
+    arrays = arrays_of(project)
+    x, y = arrays["x_train"], arrays["y_train"].copy()
+    y[:3] = (y[:3] + 1) % 3
+    forge_data(project, "flipped", {"y_train": y})
+    forge_data(project, "fewer", {"x_train": x[5:], "y_train": arrays["y_train"][5:]})
+    rgb = {name: np.stack(3 * [a], -1) for name, a in arrays.items() if name[0] == "x"}
+    forge_data(project, "coloured", rgb)
+    project.edit({"preprocess.validation_fraction": 0.4})
+    project.dvc("repro", "--quiet", "evaluate")
+    return project
+
+
+def test_the_data_alone(changed: Project) -> None:
+    page = compare_json(changed, "first", "flipped", "--data")
+    assert page["verdict"] is None
+    assert (page["data"]["relabelled"], page["data"]["unchanged"]) == (3, 87)
+    rows = [(change["a"]["row"], change["b"]["row"]) for change in page["data"]["changes"]]
+    assert rows == [(0, 0), (1, 1), (2, 2)]
+    output = compare(changed, "first", "fewer", "--data")
+    assert "Of the 90 images of A, 85 are unchanged in B, 5 removed; 0 were added." in output
+    assert "Scores" not in output
+    assert (
+        "Every image was read anew: 12 x 10 pixels in grey in A, 12 x 10 pixels in colour"
+        in " ".join(compare(changed, "first", "coloured", "--data").split())
+    )
+    same = compare(changed, "first", "HEAD", "--data")
+    assert "The data of A and B are the same, bit for bit." in same
+
+
+def test_the_data_of_a_revision_without_predictions(changed: Project, tmp_path: Path) -> None:
+    own = changed.copy(tmp_path / "a clone")
+    own.git("checkout", "--quiet", "--force", "first")
+    own.edit({"preprocess.split": "stratified"})
+    own.dvc("repro", "--quiet", "preprocess")
+    assert "data/processed/x_train.npy" in compare(own, code=1)
+    markdown = compare(own, "--data", "--md", "--figure", "data.png")
+    assert "| preprocess.split | tail | stratified |" in markdown
+    assert re.search(r"^Moved: \d+ from train to validation, \d+ from validation", markdown, re.M)
+    assert "![Changes of the data](data.png)" in markdown
+    assert (own.folder / "data.png").read_bytes().startswith(b"\x89PNG")
+    same = compare(own, "first", "first", "--data", "--figure", "none.png")
+    assert "There is no image to draw, so none.png was not written." in same
+    assert not (own.folder / "none.png").exists()
+
+
+def test_models_on_other_images_are_compared_on_common_ones(changed: Project) -> None:
+    """A holds out the last 12 of 60 images, B the last 24: A was trained on the other 12."""
+    page = compare_json(changed)
+    assert page["images"] == 12
+    assert page["common"]["images"] == [12, 24]
+    assert [of_side["trained_on"] for of_side in page["common"]["left_out"]] == [0, 12]
+    assert page["answer"][1:3] == [
+        "The validation images differ (A 12 and B 24). Compared on the 12 that both have, with "
+        "the same label, and that neither was trained on.",
+        "Left out: of B, 12 that a model was trained on.",
+    ]
+    assert page["data"]["moved_pairs"] == [{"a": "train", "b": "validation", "images": 12}]
+    labels = np.load(changed.folder / "data/processed/y_validation.npy")[12:]
+    a = np.load(cache_file(changed, "HEAD", PROBABILITIES))
+    b = np.load(changed.folder / PROBABILITIES)[12:]
+    right = [(p.argmax(axis=1) == labels).mean() for p in (a, b)]
+    assert [page["metrics"][0][side] for side in "ab"] == pytest.approx(right)
+    assert compare_json(changed, "--split", "test").get("common") is None
+
+
+def test_the_figures_of_other_data(changed: Project, tmp_path: Path) -> None:
+    own = changed.copy(tmp_path / "a clone")
+    output = compare(own, "--figure", "new/changes.png")
+    assert "Figure: new/changes.png" in output
+    assert "Figure: new/changes_data.png" in output
+    for name in ("changes", "changes_data"):
+        assert (own.folder / f"new/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_too_few_common_images(changed: Project, tmp_path: Path) -> None:
+    own = changed.copy(tmp_path / "a clone")
+    own.git("commit", "--quiet", "--all", "--message", "Twice as many")
+    own.edit({"preprocess.validation_fraction": 0.05})
+    own.dvc("repro", "--quiet", "train")
+    output = compare(own, code=1)
+    assert "expected 4 validation images or more that all have in common" in output
+    assert "found 3:" in output
+    assert "workspace: 3 images; left out: none" in output
+    assert re.search(r"HEAD \(\w{7}\): 24 images; left out: 21 that a model was trained on", output)
+
+
+def test_scores_are_compared_without_the_arrays_of_other_data(
+    changed: Project, tmp_path: Path
+) -> None:
+    """The test images agree, so how the data differ is no reason to end."""
+    own = changed.copy(tmp_path / "a clone")
+    cache_file(own, "HEAD", "data/processed/x_train.npy").unlink()
+    page = compare_json(own, "--split", "test")
+    (note,) = [note for note in page["notes"] if note.startswith("The data differ.")]
+    assert re.search(r"`git checkout \w{7} && dvc pull data/processed/x_train.npy && git", note)
+    assert "data" not in page
+    assert "dvc pull data/processed/x_train.npy" in compare(own, "--data", code=1)
+
+
+def test_a_difference_in_data_makes_a_group_a_mixture(changed: Project) -> None:
+    names = ("first", "HEAD")
+    runs = [revision(name, seed=seed) for seed, name in enumerate([*names, "c", "d"])]
+    other = dataclasses.replace(runs[1], made=runs[1].made | {"data/processed/x_train.npy": "z"})
+    with pytest.raises(UserError, match="first and HEAD differ in data/processed/x_train.npy"):
+        compare_groups(Predictions([runs[0], other, *runs[2:]], [GOOD] * 4, LABELS), 2, "test")
+
+
+def test_the_data_of_sixty_thousand_images_take_three_seconds(
+    changed: Project, tmp_path: Path
+) -> None:
+    """Processor time of the whole process and of Git; no TensorFlow, SciPy or matplotlib."""
+    own = changed.copy(tmp_path / "a clone")
+    own.git("checkout", "--quiet", "--force", "first")
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (48_000, 28, 28), dtype=np.uint8)
+    y = random.integers(0, 3, len(x)).astype(np.uint8)
+    held_out = {name: x[:6_000] ^ flip for name, flip in (("x_validation", 1), ("x_test", 2))}
+    labels = {"y_validation": y[:6_000], "y_test": y[:6_000]}
+    forge_data(own, "large", {"x_train": x, "y_train": y, **held_out, **labels})
+    order = random.permutation(len(x))[:47_000]
+    flipped = y[order]
+    flipped[:500] = (flipped[:500] + 1) % 3
+    forge_data(own, "larger", {"x_train": x[order], "y_train": flipped, **held_out, **labels})
+    code = (
+        "import runpy, sys; sys.argv = ['compare', 'large', 'larger', '--data', '--json'];"
+        "runpy.run_module('tools.compare', run_name='__main__');"
+        "print('imported:', *sys.modules, file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        ["python", "-c", code], cwd=own.folder, env=own.environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    data = json.loads(done.stdout)["data"]
+    assert (data["relabelled"], data["removed"], data["added"]) == (500, 1_000, 0)
+    imported = set(done.stderr.partition("imported: ")[2].split())
+    assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "scipy", "pandas"}
     assert used < SECONDS

@@ -36,6 +36,19 @@ def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> 
     assert_pictures_lie_beside(page)
 
 
+def test_a_review_says_how_the_data_differ(project: Project) -> None:
+    project.edit({"preprocess.validation_fraction": 0.4})
+    project.dvc("repro", "--quiet")
+    report(project)
+    page = project.folder / "report/report.md"
+    text = page.read_text(encoding="utf-8")
+    assert "Moved: 12 from train to validation." in text
+    assert "Compared on the 12 that both have" in text
+    assert re.search(r"^\| train \| 48 \| 36 \| 0 \| 12 \|$", text, re.MULTILINE)
+    assert "data_changes.png" in pictures_of(text)
+    assert_pictures_lie_beside(page)
+
+
 def test_a_review_of_no_change_says_so(project: Project) -> None:
     report(project)
     text = project.read("report/report.md")

@@ -68,7 +68,11 @@ def list_kinds(diff: DataDiff, of_a: Arrays, of_b: Arrays) -> list[tuple[str, li
         for i, j in choose_pairs(diff, diff.relabelled)
     ]
     moved = [
-        Example(take_image(b, j, of_b), labels_b[j], f"{name_place(a, i)}\n→ {name_place(b, j)}")
+        Example(
+            take_image(b, j, of_b),
+            labels_b[j] if a.labels[i] == b.labels[j] else f"A: {labels_a[i]}\nB: {labels_b[j]}",
+            f"{name_place(a, i)}\n→ {name_place(b, j)}",
+        )
         for i, j in choose_pairs(diff, diff.moved)
     ]
     removed = [

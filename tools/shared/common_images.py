@@ -90,6 +90,6 @@ def list_reasons(left_out: LeftOut) -> str:
     words = {
         "trained_on": "that a model was trained on",
         "other_label": "with another label elsewhere",
-        "absent": "that are not in both",
+        "absent": "absent elsewhere",
     }
     return ", ".join(f"{left_out[key]:,} {text}" for key, text in words.items() if left_out[key])

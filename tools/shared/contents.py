@@ -1,5 +1,6 @@
 """Which images a revision has, by a hash of their pixels, and which of several sets are equal."""
 
+import math
 from collections.abc import Sequence
 from functools import reduce
 from hashlib import blake2b
@@ -52,8 +53,9 @@ def read_contents(revision: Revision, splits: Sequence[str]) -> dict[str, Conten
 
 def hash_images(images: npt.NDArray[np.uint8]) -> Hashes:
     """A hash (count,) of each image's pixels; of a mapped array only a block is in memory."""
-    pixels = images.reshape(len(images), -1)
-    rows = max(1, BLOCK // max(1, pixels.shape[1]))
+    size = math.prod(images.shape[1:])  # bytes of an image
+    pixels = images.reshape(len(images), size)
+    rows = max(1, BLOCK // size)
     digests = []
     for start in range(0, len(pixels), rows):
         block = np.ascontiguousarray(pixels[start : start + rows])
