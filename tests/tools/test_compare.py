@@ -163,7 +163,7 @@ def test_balanced_accuracy_counts_each_class_alike() -> None:
             [model(labels, np.arange(0)), model(labels, np.arange(1_100, 1_110))],
             labels,
         ),
-        "test",
+        "validation",
     ).data["metrics"]
     accuracy, balanced = rows[:2]
     assert (balanced["metric"], balanced["verdict"]) == ("balanced_accuracy", WORSE)
@@ -195,6 +195,18 @@ def test_a_page_fits_into_eighty_characters(
     assert max(map(len, output.splitlines())) <= 80
     assert "…" not in output
     assert re.search(r"^train\.epochs +20 +30$", output, re.MULTILINE)
+
+
+def test_a_page_of_groups_fits_into_eighty_characters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = groups([90, 93, 87], [30, 33, 27], **{"train.epochs": 30})
+    print_page(page)
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80
+    assert re.search(r"^a2 +A +2 +(0\.\d{4} +){4}0\.\d{4}$", output, re.MULTILINE)
+    assert "| run | group | seed | accuracy | balanced accuracy | loss |" in as_markdown(page)
 
 
 def test_values_are_shortened_only_if_that_tells_them_apart() -> None:
@@ -773,11 +785,12 @@ def test_models_on_other_images_are_compared_on_common_ones(changed: Project) ->
     assert page["images"] == 12
     assert page["common"]["images"] == [12, 24]
     assert [of_side["trained_on"] for of_side in page["common"]["left_out"]] == [0, 12]
-    assert page["answer"][1:3] == [
+    compared, left_out = page["answer"][1:3]
+    assert compared == (
         "The validation images differ (A 12 and B 24). Compared on the 12 that both have, with "
-        "the same label, and that neither was trained on.",
-        "Left out: of B, 12 that a model was trained on.",
-    ]
+        "the same label, and that neither was trained on."
+    )
+    assert left_out == "Left out: of B, 12 that a model was trained on."
     assert page["data"]["moved_pairs"] == [{"a": "train", "b": "validation", "images": 12}]
     labels = np.load(changed.folder / "data/processed/y_validation.npy")[12:]
     a = np.load(cache_file(changed, "HEAD", PROBABILITIES))
@@ -825,7 +838,7 @@ def test_a_difference_in_data_makes_a_group_a_mixture(changed: Project) -> None:
     names = ("first", "HEAD")
     runs = [revision(name, seed=seed) for seed, name in enumerate([*names, "c", "d"])]
     other = dataclasses.replace(runs[1], made=runs[1].made | {"data/processed/x_train.npy": "z"})
-    with pytest.raises(UserError, match="first and HEAD differ in data/processed/x_train.npy"):
+    with pytest.raises(UserError, match=r"first and HEAD differ in data/processed/x_train\.npy"):
         compare_groups(Predictions([runs[0], other, *runs[2:]], [GOOD] * 4, LABELS), 2, "test")
 
 

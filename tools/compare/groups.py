@@ -175,4 +175,5 @@ def run_table(runs: list[Row], rows: list[Row]) -> Table:
     for letter in "ab":
         for title, key in (("mean", letter), ("standard deviation", f"{letter}_deviation")):
             lines.append([title, letter.upper(), "", *(f"{row[key]:.4f}" for row in rows)])
-    return Table("Runs", ["run", "group", "seed", *names], lines)
+    titles = [name.replace("_", "\n") for name in names]  # on one line they exceed 80 columns
+    return Table("Runs", ["run", "group", "seed", *titles], lines)
