@@ -702,8 +702,17 @@ def test_a_team_pushes_mends_and_fetches(toured: tuple[Shell, Path], tmp_path: P
     Shell(project, tmp_path / "elsewhere", shell.places).play(fetched)
 
 
+def test_a_change_of_the_data(finished_project: Project, tmp_path: Path) -> None:
+    """The transcript of docs/experiments.md."""
+    project = finished_project.copy(tmp_path / "clone")
+    shutil.copy2(ROOT / "params.yaml", project.folder / "params.yaml")
+    set_values(project.folder / "params.yaml", TINY_PARAMS)
+    (steps,) = transcripts_of("docs/experiments.md")
+    Shell(project, project.folder, {}).play(steps)
+
+
 def test_every_transcript_is_played() -> None:
-    played = ("README.md", "docs/team.md")
+    played = ("README.md", "docs/team.md", "docs/experiments.md")
     assert [place for place in of_kind("transcript") if not place.startswith(played)] == []
 
 

@@ -753,7 +753,7 @@ def test_the_data_alone(changed: Project) -> None:
     rows = [(change["a"]["row"], change["b"]["row"]) for change in page["data"]["changes"]]
     assert rows == [(0, 0), (1, 1), (2, 2)]
     output = compare(changed, "first", "fewer", "--data")
-    assert "Of the 90 images of A, 85 are unchanged in B, 5 removed; 0 were added." in output
+    assert "Of the 90 images of A, 85 are unchanged in B, 5 removed; none was added." in output
     assert "Scores" not in output
     assert (
         "Every image was read anew: 12 x 10 pixels in grey in A, 12 x 10 pixels in colour"

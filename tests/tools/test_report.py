@@ -49,6 +49,20 @@ def test_a_review_says_how_the_data_differ(project: Project) -> None:
     assert_pictures_lie_beside(page)
 
 
+def test_a_review_of_models_that_cannot_be_compared(project: Project) -> None:
+    """Three validation images: too few. What differs in data, params and metrics is said."""
+    project.edit({"preprocess.validation_fraction": 0.05})
+    project.dvc("repro", "--quiet")
+    report(project)
+    page = project.folder / "report/report.md"
+    text = page.read_text(encoding="utf-8")
+    assert "**The models cannot be compared: expected 4 validation images or more" in text
+    assert "Moved: 9 from validation to train." in text
+    assert "| params.yaml | preprocess.validation\\_fraction | 0.2 | 0.05 |" in text
+    assert pictures_of(text)[0] == "data_changes.png"
+    assert_pictures_lie_beside(page)
+
+
 def test_a_review_of_no_change_says_so(project: Project) -> None:
     report(project)
     text = project.read("report/report.md")

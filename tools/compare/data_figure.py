@@ -133,5 +133,5 @@ def draw_examples(part: SubFigure, examples: list[Example], rows: int) -> None:
         axes.set_title(example.title, fontsize=10, pad=4)
         axes.text(
             0.5, -0.04, example.place,
-            transform=axes.transAxes, ha="center", va="top", fontsize=9, color="dimgray",
+            transform=axes.transAxes, ha="center", va="top", fontsize=8, color="dimgray",
         )  # fmt: skip

@@ -180,9 +180,10 @@ def describe_changes(diff: DataDiff) -> str:
         (len(diff.removed), "removed"),
     ]
     changed = "".join(f", {count:,} {words}" for count, words in kinds if count)
+    added = f"{len(diff.added):,} were" if len(diff.added) else "none was"
     return (
         f"Of the {len(diff.a.hashes):,} images of A, {diff.unchanged:,} are unchanged in B"
-        f"{changed}; {len(diff.added):,} were added."
+        f"{changed}; {added} added."
     )
 
 

@@ -15,19 +15,20 @@ from pathlib import Path
 from stages.run.failures import failures_in_one_line
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
-from tools.compare.data_page import add_data
+from tools.compare.data_page import DataSection, add_data, compare_data, read_data_revisions
 from tools.compare.drawing import draw_data_to, draw_to
-from tools.compare.page import as_markdown, format_value
+from tools.compare.page import Page, as_markdown, format_value
 from tools.compare.pair import compare_pair
 from tools.report.model_card import write_card
 from tools.shared.command_line import make_parser
+from tools.shared.common_images import NothingInCommonError
 from tools.shared.dvc import run_dvc
 from tools.shared.git import git_output
 from tools.shared.markdown import escape, format_table
 from tools.shared.outputs import damaged_files, read_outputs
 from tools.shared.paths import FIGURES, LAYERS, REPORTS
 from tools.shared.predictions import is_held_out, read_predictions
-from tools.shared.revisions import read_revision
+from tools.shared.revisions import Revision, read_revision
 
 REFITTED = (
     "Trained on the validation images as well (`train.refit: true`), so it is scored on the test "
@@ -55,16 +56,13 @@ def write_review(revision: str, folder: Path) -> str:
     """
     sides = [revision, "workspace"]
     split = "validation" if is_held_out(sides) else "test"
-    predictions = read_predictions(sides, split)
-    page = compare_pair(predictions, split)
-    section = add_data(page, *predictions.revisions)
     # A partial clone gets now what differs: DVC would wait for it without end.
     git_output("diff", "--shortstat", revision)
-    draw_to(folder / "changes.png", predictions, split)
-    page.figure = "changes.png"
-    if section and section.drawable:
-        draw_data_to(folder / "data_changes.png", predictions.revisions, section.drawable)
-        page.data_figure = "data_changes.png"
+    try:
+        page = compare_models(sides, split, folder)
+    except NothingInCommonError as error:
+        page = compare_data_alone(sides, folder)
+        page.answer.insert(0, f"The models cannot be compared: {error}")
     parts = [
         f"# The workspace against {escape(shorten_commits(revision))}",
         *([REFITTED] if split == "test" else []),
@@ -77,6 +75,33 @@ def write_review(revision: str, folder: Path) -> str:
         list_figures(),
     ]
     return "\n\n".join(parts)
+
+
+def compare_models(sides: list[str], split: str, folder: Path) -> Page:
+    """The page about both models, its figures in `folder`."""
+    predictions = read_predictions(sides, split)
+    page = compare_pair(predictions, split)
+    section = add_data(page, *predictions.revisions)
+    draw_to(folder / "changes.png", predictions, split)
+    page.figure = "changes.png"
+    add_data_figure(page, section, predictions.revisions, folder)
+    return page
+
+
+def compare_data_alone(sides: list[str], folder: Path) -> Page:
+    """The page about the data alone, its figure in `folder`."""
+    revisions = read_data_revisions(sides)
+    page, section = compare_data(*revisions)
+    add_data_figure(page, section, revisions, folder)
+    return page
+
+
+def add_data_figure(
+    page: Page, section: DataSection | None, revisions: list[Revision], folder: Path
+) -> None:
+    if section and section.drawable:
+        draw_data_to(folder / "data_changes.png", revisions, section.drawable)
+        page.data_figure = "data_changes.png"
 
 
 def dvc_diff(what: str, revision: str) -> str:

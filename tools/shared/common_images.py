@@ -15,6 +15,10 @@ FEWEST_IMAGES = 4
 LeftOut = dict[str, int]  # images by the reason
 
 
+class NothingInCommonError(UserError):
+    """Models were tested on images that are too different to compare them."""
+
+
 class Common(NamedTuple):
     """The same images in each revision's arrays; every list has an entry for each revision."""
 
@@ -69,7 +73,7 @@ def explain_left_out(
 
 
 def refuse_too_few(common: Common, titles: Sequence[str], split: str) -> None:
-    """Raise UserError if the images in common are too few to tell models apart."""
+    """Raise NothingInCommonError if images in common are too few to tell models apart."""
     count = len(common.rows[0])
     if count >= FEWEST_IMAGES:
         return
@@ -77,7 +81,7 @@ def refuse_too_few(common: Common, titles: Sequence[str], split: str) -> None:
         f"  {title}: {total:,} images; left out: {list_reasons(left_out) or 'none'}"
         for title, total, left_out in zip(titles, common.counts, common.left_out, strict=True)
     ]
-    raise UserError(
+    raise NothingInCommonError(
         f"expected {FEWEST_IMAGES} {split} images or more that all have in common, with the same "
         f"label and trained on by none; found {count}:\n" + "\n".join(sets) + "\nCompare "
         "revisions with the same test images. `python -m tools.compare --data` says how the data "

@@ -8,7 +8,12 @@ import numpy.typing as npt
 
 from stages.shared.errors import UserError
 from stages.shared.scores import Labels, Probabilities
-from tools.shared.common_images import Common, find_common, refuse_too_few
+from tools.shared.common_images import (
+    Common,
+    NothingInCommonError,
+    find_common,
+    refuse_too_few,
+)
 from tools.shared.contents import Contents, Hashes, read_contents
 from tools.shared.paths import IMAGES, LABELS, PROBABILITIES
 from tools.shared.revisions import Revision, read_revision
@@ -72,7 +77,7 @@ def have_same_images(revisions: Sequence[Revision], split: str) -> bool:
 def keep_common(predictions: Predictions, split: str) -> Predictions:
     """The predictions on the images that all revisions have, and that none was trained on.
 
-    Raises UserError if these are too few, or if images or classes are of different kinds.
+    Raises NothingInCommonError if these are too few, or images or classes of different kinds.
     """
     revisions = predictions.revisions
     refuse_other_classes(revisions)
@@ -95,7 +100,7 @@ def refuse_other_classes(revisions: Sequence[Revision]) -> None:
     first = revisions[0]
     for other in revisions[1:]:
         if other.classes != first.classes:
-            raise UserError(
+            raise NothingInCommonError(
                 f"expected the same classes, found {len(first.classes)} in {first.title} and "
                 f"{len(other.classes)} in {other.title} with other names or in another order, and "
                 "other images: nothing can be compared. `python -m tools.compare --data` says how "
@@ -107,7 +112,7 @@ def refuse_other_shape(
     a: Revision, a_shape: tuple[int, ...], b: Revision, b_shape: tuple[int, ...]
 ) -> None:
     if a_shape != b_shape:
-        raise UserError(
+        raise NothingInCommonError(
             f"expected images of one size, found {describe_shape(a_shape)} in {a.title} and "
             f"{describe_shape(b_shape)} in {b.title}: they have no image in common. Compare "
             "revisions that agree in dataset.yaml:images."
