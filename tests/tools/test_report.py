@@ -58,7 +58,7 @@ def test_a_review_of_models_that_cannot_be_compared(project: Project) -> None:
     text = page.read_text(encoding="utf-8")
     assert "**The models cannot be compared: expected 4 validation images or more" in text
     assert "Moved: 9 from validation to train." in text
-    assert "| params.yaml | preprocess.validation\\_fraction | 0.2 | 0.05 |" in text
+    assert "| params.yaml | preprocess.validation_fraction | 0.2 | 0.05 |" in text
     assert pictures_of(text)[0] == "data_changes.png"
     assert_pictures_lie_beside(page)
 
