@@ -60,7 +60,8 @@ def test_the_bytes_are_the_same(processed, tmp_path, capfd, refit):
 
 @pytest.mark.slow
 def test_a_training_that_diverges_ends_all(processed, tmp_path):
-    train = training(epochs=500, members=2, threads=1, learning_rate=10, class_weight="none")
+    train = training(epochs=500, members=2, threads=1)
+    train.learning_rate = 1e30
     with pytest.raises(UserError, match="training diverged"):
         fit_side_by_side(MAKER, processed, 3, train, tmp_path, 0, 2)
     deadline = time.monotonic() + 20
