@@ -274,7 +274,7 @@ def test_a_damaged_output_is_brought_back(
             "data/tiny/corrections.csv", 255,
             marks=fault(
                 done="`data/NAME/corrections.csv` deleted",
-                seen="missing data 'source': data/tiny/corrections.csv",
+                seen="failed to reproduce 'preprocess': [Errno 2] No such file or directory",
             ),
         ),
         pytest.param(
