@@ -151,6 +151,21 @@ class Plots(Section):
     confused_pairs: Annotated[int, Field(ge=1, le=100)]
 
 
+Limit = Annotated[float, Field(ge=0)]
+ValidationMetric = Literal["accuracy", "loss"]
+TestMetric = Literal[
+    "accuracy", "accuracy_trusted", "balanced_accuracy", "macro_f1", "coverage",
+    "loss", "calibration_error", "accepted_error_rate",
+]  # fmt: skip
+
+
+class Gate(Section):
+    """Limits by metric: at most for losses and errors, at least for all others."""
+
+    validation: dict[ValidationMetric, Limit]
+    test: dict[TestMetric, Limit]
+
+
 class Params(Section):
     dataset: str
     seed: Seed
@@ -159,6 +174,7 @@ class Params(Section):
     preprocess: Preprocess
     evaluate: Evaluate
     plots: Plots
+    gate: Gate
 
     @field_validator("dataset")
     @classmethod

@@ -69,6 +69,7 @@ VALUES: dict[str, tuple[object, set[str]]] = {
     "model.cnn.dropout": (0.1, set()),
     "model.cnn.batch_normalization": (False, set()),
     "evaluate.accepted_error": (0.1, {"evaluate"}),
+    "gate.validation.accuracy": (0.5, set()),
     "plots.resolution": (50, {"plots"}),
     "plots.confused_pairs": (3, {"plots"}),
 }
