@@ -1,0 +1,1 @@
+"""python -m tools.why: which stages would run, and because of what."""
