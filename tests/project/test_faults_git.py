@@ -39,9 +39,9 @@ def merging(edited_project: Project, finished_refit: Project) -> Project:
     lost="nothing: the merged values run",
 )
 def test_a_merge_with_conflicts(merging: Project, seen: str) -> None:
-    for tool in ("report", "compare", "check"):
-        said = merging.call(f"tools.{tool}", code=1)
-        assert seen in said
+    for tool in ("report", "compare"):
+        said = merging.run("python", "-m", f"tools.{tool}", code=None)
+        assert "older than these edits: train.epochs" in said
     said = merging.call("tools.verify", code=1)
     assert seen in said
     assert "conflicts in dvc.lock, reports/" in said

@@ -38,79 +38,112 @@ def other_title(project: Project) -> None:
     project.write_dataset("tiny", dataset | {"skip_bad": True, "title": "Bars"})
 
 
-def branch(project: Project, name: str, edit: Edit) -> None:
-    """A branch of main with that edit, its results committed."""
-    project.git("checkout", "--quiet", "-b", name, "main")
-    project.dvc("checkout")
-    edit(project)
-    project.dvc("repro")
-    project.commit(name)
-
-
-def assert_settled(project: Project) -> None:
-    """Nothing is stale, and a run from scratch gives what dvc.lock names."""
-    project.git("commit", "--quiet", "--no-edit")
-    assert "up to date" in project.dvc("status")
-    assert "All is well" in project.call("tools.verify")
-    found = outputs(project)
-    project.dvc("repro", "--force", "--no-run-cache")
-    assert outputs(project) == found
-    assert project.git("status", "--porcelain") == ""
-
-
-PAIRS = {
-    "both other values": (values(train__epochs=2), values(seed=1)),
-    "data and values": (other_title, values(train__epochs=2)),
-    "code and values": (
-        comment("stages/preprocess/split.py"),
-        values(preprocess__split="stratified"),
-    ),
-    "code and code": (comment("stages/train/fitting.py"), comment("stages/plots/main.py")),
+# One edit a branch. Most change no output of a training, so that the tests train four times.
+BRANCHES: dict[str, Edit] = {
+    "epochs": values(train__epochs=2),
+    "more epochs": values(train__epochs=3),
+    "seed": values(seed=1),
+    "data": other_title,
+    "split": values(preprocess__split="stratified"),
+    "code of the split": comment("stages/preprocess/split.py"),
+    "other code of the split": comment("stages/preprocess/split.py", "# otherwise\n"),
+    "code of the figures": comment("stages/plots/main.py"),
 }
 
 
-@pytest.mark.parametrize("edits", PAIRS.values(), ids=PAIRS)
-def test_what_git_can_merge_but_for_the_results(project: Project, edits: tuple[Edit, Edit]) -> None:
-    ours, theirs = edits
-    branch(project, "theirs", theirs)
-    branch(project, "ours", ours)
-    said = project.run("git", "merge", "--no-edit", "theirs", code=1)
-    assert "CONFLICT (content): Merge conflict in dvc.lock" in said
+@pytest.fixture(scope="module")
+def team(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a branch for each edit, its results committed."""
+    project = finished_project.copy(tmp_path_factory.mktemp("team") / "clone")
+    project.environment = project.environment | {"GIT_EDITOR": "true"}
+    for name, edit in BRANCHES.items():
+        start(project, "main", name.replace(" ", "-"))
+        edit(project)
+        project.dvc("repro")
+        project.commit(name)
+    return project
+
+
+def start(project: Project, revision: str, name: str) -> None:
+    """A branch of that name on the revision, with its outputs."""
+    project.git("checkout", "--quiet", "--force", "-B", name, revision)
+    project.dvc("checkout", "--force")
+
+
+@pytest.fixture
+def on(team: Project) -> Iterator[Callable[[str], Project]]:
+    """The project on a new branch that starts at the one named."""
+
+    def checked_out(name: str) -> Project:
+        start(team, name.replace(" ", "-"), "work")
+        return team
+
+    yield checked_out
+    for command in ("merge", "rebase"):
+        team.run("git", command, "--abort", code=None)
+
+
+def merge(project: Project, name: str) -> str:
+    """What Git says of the merge, which has to stop."""
+    return project.run("git", "merge", "--no-edit", name.replace(" ", "-"), code=1)
+
+
+def assert_settled(project: Project) -> None:
+    """Nothing is stale; results, dvc.lock and the present values, code and data agree."""
+    project.git("commit", "--quiet", "--no-edit")
+    assert "up to date" in project.dvc("status")
+    assert "All is well" in project.call("tools.verify")
+    assert project.git("status", "--porcelain") == ""
+
+
+PAIRS = [
+    ("epochs", "seed"),
+    ("data", "epochs"),
+    ("code of the split", "split"),
+    ("code of the split", "code of the figures"),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_what_git_can_merge_but_for_the_results(
+    on: Callable[[str], Project], ours: str, theirs: str
+) -> None:
+    project = on(ours)
+    assert "CONFLICT (content): Merge conflict in dvc.lock" in merge(project, theirs)
     assert "<<<<<<<" not in project.read("dvc.lock")
     assert MERGE in project.call("tools.verify", code=1)
     project.run("bash", "-c", MERGE)
     assert_settled(project)
+    if theirs == "split":  # those that lines of both branches would claim were never made
+        found = outputs(project)
+        project.dvc("repro", "--force", "--no-run-cache", "preprocess")
+        assert outputs(project) == found
 
 
-def test_the_same_value_on_both_sides_is_left_to_a_person(project: Project) -> None:
-    branch(project, "theirs", values(train__epochs=3))
-    branch(project, "ours", values(train__epochs=2))
-    said = project.run("git", "merge", "--no-edit", "theirs", code=1)
-    assert "Merge conflict in params.yaml" in said
-    assert AFTER_MERGE.split("`")[0] in project.call("tools.verify", code=1)
+def test_the_same_value_on_both_sides_is_left_to_a_person(on: Callable[[str], Project]) -> None:
+    project = on("epochs")
+    assert "Merge conflict in params.yaml" in merge(project, "more epochs")
+    assert AFTER_MERGE in project.call("tools.verify", code=1)
     project.git("checkout", "--theirs", "params.yaml")
     project.run("bash", "-c", MERGE)
     assert "epochs: 3" in project.read("params.yaml")
     assert_settled(project)
 
 
-def test_the_same_code_on_both_sides_is_left_to_a_person(project: Project) -> None:
-    path = "stages/train/fitting.py"
-    branch(project, "theirs", comment(path))
-    branch(project, "ours", comment(path, "# ours\n"))
-    assert f"Merge conflict in {path}" in project.run("git", "merge", "theirs", code=1)
+def test_the_same_code_on_both_sides_is_left_to_a_person(on: Callable[[str], Project]) -> None:
+    project = on("code of the split")
+    path = "stages/preprocess/split.py"
+    assert f"Merge conflict in {path}" in merge(project, "other code of the split")
     assert AFTER_MERGE in project.call("tools.verify", code=1)
-    project.git("checkout", "--ours", path)
+    project.git("checkout", "--theirs", path)
     project.run("bash", "-c", MERGE)
     assert_settled(project)
 
 
-def test_a_rebase_where_ours_and_theirs_are_swapped(project: Project) -> None:
-    branch(project, "theirs", values(seed=1))
-    branch(project, "ours", values(train__epochs=2))
-    project.environment["GIT_EDITOR"] = "true"
-    assert "Merge conflict in dvc.lock" in project.run("git", "rebase", "theirs", code=1)
-    assert project.read("dvc.lock") == project.git("show", "theirs:dvc.lock")
+def test_a_rebase_where_ours_and_theirs_are_swapped(on: Callable[[str], Project]) -> None:
+    project = on("epochs")
+    assert "Merge conflict in dvc.lock" in project.run("git", "rebase", "seed", code=1)
+    assert project.read("dvc.lock") == project.git("show", "seed:dvc.lock")
     project.run("bash", "-c", MERGE)
     project.git("rebase", "--continue")
     params = yaml.safe_load(project.read("params.yaml"))
@@ -119,43 +152,42 @@ def test_a_rebase_where_ours_and_theirs_are_swapped(project: Project) -> None:
     assert "All is well" in project.call("tools.verify")
 
 
-def test_a_commit_of_an_unfinished_merge_is_stale_and_says_so(project: Project) -> None:
-    """Whoever resolves without a run has one side's results, whole, and DVC knows it."""
-    branch(project, "theirs", values(seed=1))
-    branch(project, "ours", values(train__epochs=2))
-    project.run("git", "merge", "theirs", code=1)
+def test_a_merge_that_nobody_ran_is_stale_and_says_so(on: Callable[[str], Project]) -> None:
+    """It has one side's results, whole, and DVC knows it."""
+    project = on("epochs")
+    merge(project, "seed")
     project.commit("Merged without a run")
-    assert project.read("dvc.lock") == project.git("show", "ours:dvc.lock")
+    assert project.read("dvc.lock") == project.git("show", "epochs:dvc.lock")
     assert "train" in project.dvc("status")
     assert "seed: 0 -> 1" in project.call("tools.why")
+    assert "older than these edits: seed" in project.call("tools.gate", code=2)
 
 
-def test_text_merged_by_lines_would_mix_results(project: Project) -> None:
-    """Why .gitattributes says -merge: without it Git, DVC and tools.verify notice nothing."""
-    (project.folder / ".gitattributes").write_text("* text=auto eol=lf\n", encoding="utf-8")
-    project.commit("As Git merges by default")
-    ours, theirs = PAIRS["code and values"]
-    branch(project, "theirs", theirs)
-    branch(project, "ours", ours)
-    project.git("merge", "--no-edit", "theirs")
+def test_text_merged_by_lines_would_mix_results(on: Callable[[str], Project]) -> None:
+    """Why .gitattributes says -merge: without it neither Git nor DVC nor tools.verify objects."""
+    project = on("code of the split")
+    (project.folder / ".git/info/attributes").write_text("dvc.lock merge\n", encoding="utf-8")
+    project.git("merge", "--no-edit", "split")
+    (project.folder / ".git/info/attributes").unlink()
+    project.dvc("checkout")
     assert "up to date" in project.dvc("status")
     assert "All is well" in project.call("tools.verify")
-    code, values_of = (project.git("show", f"{side}:dvc.lock") for side in ("ours", "theirs"))
-    assert project.read("dvc.lock") not in (code, values_of)
+    sides = [project.git("show", f"{side}:dvc.lock") for side in ("code-of-the-split", "split")]
+    assert project.read("dvc.lock") not in sides
 
 
-def test_the_review_refuses_what_a_server_would_merge_by_lines(project: Project) -> None:
-    ours, theirs = PAIRS["code and values"]
-    branch(project, "theirs", theirs)
-    branch(project, "ours", ours)
+def test_the_review_refuses_what_a_server_would_merge_by_lines(
+    on: Callable[[str], Project],
+) -> None:
+    project = on("code of the split")
     text = (ROOT / ".github/workflows/review.yml").read_text(encoding="utf-8")
-    for part, name in (("base", "theirs"), ("head", "ours")):
+    for part, name in (("base", "split"), ("head", "HEAD")):
         text = text.replace(f"${{{{ github.event.pull_request.{part}.sha }}}}", name)
     steps = {step.get("name"): step for step in yaml.safe_load(text)["jobs"]["report"]["steps"]}
     command = ("bash", "-e", "-c", steps["Results that merge"]["run"])
     assert "Merge the base into this branch" in project.run(*command, code=1)
     assert project.git("status", "--porcelain") == ""
-    project.run("git", "merge", "--no-edit", "theirs", code=1)
+    merge(project, "split")
     project.run("bash", "-c", MERGE)
     project.git("commit", "--quiet", "--no-edit")
     project.run(*command)
@@ -243,6 +275,10 @@ class Server:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
 
 @pytest.fixture
 def shared(project: Project, tmp_path: Path) -> Project:
@@ -287,7 +323,7 @@ def public(shared: Project, tmp_path: Path) -> Iterator[Project]:
     shared.commit("A public remote")
     shared.git("push", "--quiet")
     yield shared
-    server.server.shutdown()
+    server.stop()
 
 
 def test_a_public_remote_gives_and_takes_nothing(public: Project, tmp_path: Path) -> None:

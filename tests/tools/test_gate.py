@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from conftest import Project, make_section
+import yaml
+from conftest import ROOT, Project, make_section
 from pydantic import ValidationError
 
 from stages.evaluate.class_scores import share_interval
@@ -133,3 +134,17 @@ def test_every_metric_of_the_two_files_has_its_type(project: Project) -> None:
         make_section(Gate, **({"validation": {}, "test": {}} | {split: dict.fromkeys(names, 0.5)}))
     with pytest.raises(ValidationError):
         make_section(Gate, validation={}, test={"parameters": 1.0})
+
+
+def test_the_review_fails_at_a_limit(project: Project) -> None:
+    """Its step, as it stands in the file, on one model: no comparison finds it worse."""
+    text = (ROOT / ".github/workflows/review.yml").read_text(encoding="utf-8")
+    steps = {step.get("name"): step for step in yaml.safe_load(text)["jobs"]["report"]["steps"]}
+    names = list(steps)
+    assert names.index("Report") < names.index("Gate")
+    command = ("bash", "-e", "-c", steps["Gate"]["run"])
+    project.environment = project.environment | {"BASE": "HEAD"}
+    set_gate(project, validation={"accuracy": 0.0})
+    assert "The gate is passed." in project.run(*command)
+    set_gate(project, validation={"loss": 0.0})
+    assert "1 of 1 limits not met" in project.run(*command, code=1)
