@@ -3,7 +3,7 @@
 
 const MOST_PIXELS = 512, FINE = 4, BOX_SHARE = 20 / 28;
 const SAME_LEVEL = 1 / 32, PLAIN_BORDER = 1 / 4, PLAIN_QUARTER = 1 / 32;
-const GRID = 32, CLOSING = 4;
+const GRID = 32, TREND = 8, CLOSING = 4;
 const LEAST_CONTRAST = 16, NOISE_CONTRAST = 8, SHADE = 1 / 3;
 const BOX_LEVEL = 0.5, PHOTO_BOX_LEVEL = 0.25, MARGIN = 8;
 const PALE = 0.1, FULL = 0.9;
@@ -104,8 +104,8 @@ function plainBackground(grey) {
 
 function photographedInk(grey) {
   let paper = smooth(grey);
-  const background = bilinearBackground(paper);
-  const difference = map(paper, (value, i) => value - background.values[i]);
+  const trend = enlarge(trendOf(reduceBlocks(paper, GRID)), paper);
+  const difference = map(paper, (value, i) => value - trend.values[i]);
   const over = robustPeak(map(difference, (value) => Math.max(value, 0)));
   const under = robustPeak(map(difference, (value) => Math.max(-value, 0)));
   if (over >= under) {
@@ -136,37 +136,58 @@ function quarterBorders({ rows, columns, values }, whole = false) {
   );
 }
 
-function bilinearBackground(grey) {
-  const { rows, columns } = grey;
-  const [a, b, c, d] = quarterBorders(grey).map(middle);
-  const background = plane(rows, columns);
-  for (let y = 0; y < rows; y++) {
-    const down = 4 * (2 * y + 1) - rows, up = 6 * rows - down;
-    const left = up * a + down * c, right = up * b + down * d;
-    for (let x = 0; x < columns; x++) {
-      const along = 4 * (2 * x + 1) - columns;
-      background.values[y * columns + x] =
-        divide(left * (6 * columns - along) + right * along, 36 * rows * columns);
-    }
-  }
-  return background;
-}
-
 function localBackground(paper) {
-  const invert = (value) => 255 - value;
-  const grown = spread(reduceBlocks(paper, GRID), CLOSING, 0);
+  const grid = reduceBlocks(paper, GRID);
+  const trend = trendOf(grid).values;
+  const invert = (value) => 510 - value;
+  const rest = map(grid, (value, i) => value - trend[i] + 255);
+  const grown = spread(rest, CLOSING, 0);
   const closed = map(spread(map(grown, invert), CLOSING, 0), invert);
-  const tall = enlarge(closed, paper.rows);
-  return enlarge(tall, paper.columns);
+  return enlarge(map(closed, (value, i) => Math.min(value - 255 + trend[i], 255)), paper);
 }
 
-/** The image with `count` rows, turned; its first and last rows are repeated outwards. */
-function enlarge({ rows, columns, values }, count) {
-  const padded = plane(rows + 2, columns);
-  padded.values.set(values, columns);
-  padded.values.set(values.subarray(0, columns), 0);
-  padded.values.set(values.subarray((rows - 1) * columns), (rows + 1) * columns);
-  return transpose(resample(padded, 1, rows + 1, count));
+function trendOf(grid) {
+  const padded = transpose(mirrorRows(transpose(mirrorRows(grid))));
+  const side = 2 * TREND + 1;
+  const trend = plane(grid.rows, grid.columns);
+  const around = new Float64Array(side * side);
+  for (let y = 0; y < grid.rows; y++)
+    for (let x = 0; x < grid.columns; x++) {
+      for (let dy = 0; dy < side; dy++) {
+        const start = (y + dy) * padded.columns + x;
+        around.set(padded.values.subarray(start, start + side), dy * side);
+      }
+      trend.values[y * grid.columns + x] = Math.min(Math.max(middle(around), 0), 255);
+    }
+  return trend;
+}
+
+function mirrorRows({ rows, columns, values }) {
+  const padded = plane(rows + 2 * TREND, columns);
+  const last = rows - 1;
+  for (let y = 0; y < padded.rows; y++) {
+    const inside = Math.min(Math.max(y - TREND, 0), last);
+    const beyond = y - TREND - inside; // below 0 above the image
+    const from = inside - Math.sign(beyond) * Math.min(Math.abs(beyond), last);
+    for (let x = 0; x < columns; x++)
+      padded.values[y * columns + x] =
+        2 * values[inside * columns + x] - values[from * columns + x];
+  }
+  return padded;
+}
+
+/** Block means as an image of as many rows and columns; the outermost are repeated outwards. */
+function enlarge(grid, { rows, columns }) {
+  let enlarged = grid;
+  for (const count of [rows, columns]) {
+    const { rows: inner, columns: across, values } = enlarged;
+    const padded = plane(inner + 2, across);
+    padded.values.set(values, across);
+    padded.values.set(values.subarray(0, across), 0);
+    padded.values.set(values.subarray((inner - 1) * across), (inner + 1) * across);
+    enlarged = transpose(resample(padded, 1, inner + 1, count));
+  }
+  return enlarged;
 }
 
 function middle(values) {

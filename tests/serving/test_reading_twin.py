@@ -61,7 +61,7 @@ def random_drawings() -> list[np.ndarray]:
         ink = np.asarray(sheet.resize((width, height), Image.Resampling.BOX)) / 255
         if number % 5 == 0:
             y, x = np.indices(ink.shape) / max(ink.shape)
-            light = random.uniform(120, 220) * (1 + random.uniform(-0.3, 0.3) * (x + y - 1))
+            light = random.uniform(120, 220) * (1 + random.uniform(-0.7, 0.7) * (x + y - 1))
             ink = light * (1 - 0.7 * ink) + random.normal(0, random.uniform(0, 5), ink.shape)
             drawings.append(ink.clip(0, 255).astype(np.uint8))
         else:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from stages.shared import ink
 from stages.shared.ink import center_ink, resample
 
 
@@ -111,6 +112,30 @@ def test_a_photo_of_12_megapixels_in_uneven_light_takes_less_than_a_second() -> 
     assert time.monotonic() - start < 1
     plain = center_ink(np.where(pen, 0, 255).astype(np.uint8), 28, 28)
     assert np.abs(result.astype(int) - plain).mean() < 8
+
+
+@pytest.mark.parametrize("chalk", [False, True])
+@pytest.mark.parametrize("slope", [(0.7, 0), (0.35, 0.35), (0, -0.7)])
+def test_light_that_falls_off_is_no_ink(slope: tuple[float, float], chalk: bool) -> None:
+    """As of a lamp at one side, with darker corners: the photo gives what the drawing gives."""
+    y, x = np.indices((400, 300)) / np.array([399, 299]).reshape(2, 1, 1) - 0.5
+    light = (0.65 - slope[0] * y - slope[1] * x) * (1 - 0.4 * (x**2 + y**2))
+    pen = np.pad(SEVEN, 50) > 127
+    noise = np.random.default_rng(0).normal(0, 2, light.shape)
+    grey = light * (np.where(pen, 190, 60) if chalk else np.where(pen, 70, 200)) + noise
+    result = center_ink(grey.clip(0, 255).astype(np.uint8), 28, 28)
+    assert np.abs(result.astype(int) - center_ink(SEVEN, 28, 28)).mean() < (13 if chalk else 8)
+
+
+def test_mnists_form_is_seen_at_once_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    formed = center_ink(SEVEN, 28, 28)
+    assert ink.is_formed(formed, 28, 28)
+    touching = formed.copy()
+    touching[0, 3] = 9
+    for other in (255 - formed, touching, formed[:27], np.roll(formed, 5, axis=0), formed // 2):
+        assert not ink.is_formed(other, 28, 28)
+    monkeypatch.setattr(ink, "is_formed", lambda *_: False)
+    assert np.array_equal(center_ink(formed, 28, 28), formed)
 
 
 def test_resampling_keeps_a_level_and_is_exact() -> None:
