@@ -10,27 +10,16 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
+from serving.command_line import add_classifier_options
 from serving.limits import Limits
 from stages.run.failures import failures_in_one_line
 from stages.shared.errors import UserError
 from tools.shared.command_line import make_parser
 
-FOLDER = Path("models/classifier")
 HOST, PORT = "127.0.0.1", 8000
-HELP = {
-    "body-bytes": "of a request",
-    "pixels": "of an image file",
-    "images": "in a request",
-    "requests": "answered at once; more get 503",
-    "connections": "open at once; more get 503",
-    "receive-seconds": "for a request to arrive",
-    "reply-seconds": "for an answer to be made and taken",
-    "idle-seconds": "that a connection stays open without a request",
-    "stop-seconds": "for what is in flight when the server is told to end",
-}
 
 
 def main() -> None:
@@ -44,37 +33,26 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = make_parser("serving", __doc__)
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
     parser.add_argument("--port", type=int, default=PORT, help=f"0: any (default: {PORT})")
-    parser.add_argument(
-        "--classifier", type=Path, default=FOLDER, metavar="FOLDER",
-        help=f"folder with model.onnx and model.json (default: {FOLDER})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--threshold", type=probability, metavar="P",
-        help="lowest probability of an answer that is not unsure (default: model.json's)",
-    )  # fmt: skip
+    add_classifier_options(parser)
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), metavar="N",
         help="that read large images and run slow networks (default: one a core)",
     )  # fmt: skip
     limits = parser.add_argument_group("limits")
-    for name, default in asdict(Limits()).items():
-        option = name.replace("_", "-")
+    for each in fields(Limits):
         limits.add_argument(
-            f"--{option}", type=type(default), default=default, metavar="N",
-            help=f"{HELP[option]} (default: {default:,})",
+            option_of(each.name), type=type(each.default), default=each.default, metavar="N",
+            help=f"{each.metadata['help']} (default: {each.default:,})",
         )  # fmt: skip
     asked = parser.parse_args(words)
-    for name in (*asdict(Limits()), "threads"):
+    for name in (*(each.name for each in fields(Limits)), "threads"):
         if getattr(asked, name) <= 0:
-            parser.error(f"--{name.replace('_', '-')}: expected more than 0")
+            parser.error(f"{option_of(name)}: expected more than 0")
     return asked
 
 
-def probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1, found {text}")
-    return value
+def option_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def serve(asked: argparse.Namespace) -> None:
@@ -92,7 +70,7 @@ def serve(asked: argparse.Namespace) -> None:
     refuse_bombs()
     classifier = open_classifier(asked.classifier)
     threshold = classifier.threshold if asked.threshold is None else asked.threshold
-    limits = Limits(**{name: getattr(asked, name) for name in asdict(Limits())})
+    limits = Limits(**{each.name: getattr(asked, each.name) for each in fields(Limits)})
     with tempfile.TemporaryDirectory(prefix="page-") as folder:
         service = Service(classifier, limits, threshold, asked.threads)
         page = write_page_files(Path(folder), asked.classifier)

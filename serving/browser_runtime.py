@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from serving.classifier import MODEL_FILES
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
 
@@ -21,7 +22,6 @@ SHA256 = {  # of the files in its folder dist
         "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"
     ),
 }
-MODEL_FILES = ("model.onnx", "model.json")
 PAGE_SUFFIXES = {".html", ".css", ".js", ".svg"}
 
 

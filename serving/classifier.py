@@ -6,7 +6,6 @@ Pillow alone.
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,9 +21,8 @@ from stages.shared.onnx_model import OnnxModel, open_model, predict
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
-FOLDER = Path("models/classifier")
 DIGITS = 6  # decimals of a probability in JSON and CSV
-MODEL, DESCRIPTION = "model.onnx", "model.json"
+MODEL_FILES = MODEL, DESCRIPTION = "model.onnx", "model.json"
 HOW_TO_GET = "`dvc repro` makes it, `dvc pull` brings it from your team's remote"
 NUMBER = (int, float)
 # What model.json has to say for an image to be read and an answer to be given.
@@ -153,13 +151,14 @@ def refuse_mismatch(folder: Path, classifier: Classifier) -> None:
 
 def refuse_other_model(folder: Path, md5: str) -> None:
     """Raise UserError if model.json describes another model.onnx, as after train alone ran."""
-    found = hashlib.md5((folder / MODEL).read_bytes(), usedforsecurity=False).hexdigest()
+    found = md5_of_file(folder / MODEL)
     if found != md5:
         raise UserError(
             f"{folder / MODEL} has the MD5 {found}, but {DESCRIPTION} describes {md5}. {HOW_TO_GET}"
         )
 
 
-def stack(images: Sequence[Pixels]) -> Pixels:
-    """Images (*shape) as one array (count, *shape)."""
-    return np.stack(images)
+def md5_of_file(path: Path) -> str:
+    """As DVC computes it; not by stages/run/hashes.py, which needs more packages."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

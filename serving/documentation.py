@@ -84,28 +84,24 @@ PREDICT_REQUEST: Schema = {
 }
 
 PARAMETERS: Schema = {"type": "object"}
-INPUT_TENSOR: Schema = {
-    "type": "object",
-    "required": ["name", "shape", "datatype"],
-    "properties": {
-        "name": {"const": INPUT},
-        "shape": {"type": "array", "items": {"type": "integer"}},
-        "datatype": {"const": INPUT_TYPE},
-        "parameters": PARAMETERS,
-        "data": {"type": "array", "items": {}},
-    },
-}
-OUTPUT_TENSOR: Schema = {
-    "type": "object",
-    "required": ["name", "shape", "datatype"],
-    "properties": {
-        "name": {"const": OUTPUT},
-        "shape": {"type": "array", "items": {"type": "integer"}},
-        "datatype": {"const": OUTPUT_TYPE},
-        "parameters": PARAMETERS,
-        "data": {"type": "array", "items": {"type": "number"}},
-    },
-}
+
+
+def tensor(name: str, datatype: str, values: Schema) -> Schema:
+    return {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"const": name},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "datatype": {"const": datatype},
+            "parameters": PARAMETERS,
+            "data": {"type": "array", "items": values},
+        },
+    }
+
+
+INPUT_TENSOR = tensor(INPUT, INPUT_TYPE, {})
+OUTPUT_TENSOR = tensor(OUTPUT, OUTPUT_TYPE, {"type": "number"})
 INFER_REQUEST: Schema = {
     "parameters": [
         {

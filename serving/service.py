@@ -19,7 +19,6 @@ from serving.replies import RefusedError, Reply, busy, json_reply, refusal_reply
 from serving.requests import DisconnectedError, Receive, Scope, Send, header_of, read_body
 
 LARGE_BYTES = 1 << 14  # a body that takes so long to parse that a thread does it
-
 LARGE_VALUES = 1 << 14  # likewise of an answer
 GONE = Reply(499, b"")  # counted, not sent: the client is gone
 LOG = logging.getLogger("uvicorn.error")

@@ -1,12 +1,11 @@
 """Which model is served: the commit that it belongs to, and the MD5 of its files."""
 
-import hashlib
 import json
 import os
 import subprocess
 from pathlib import Path
 
-from serving.classifier import DESCRIPTION, MODEL
+from serving.classifier import MODEL_FILES, md5_of_file
 
 VARIABLE = "COMMIT"  # set in the container image, which has no Git
 EXPORT = "export.json"  # beside the model in an export
@@ -14,7 +13,7 @@ EXPORT = "export.json"  # beside the model in an export
 
 def describe_version(folder: Path) -> dict[str, str | None]:
     """The commit, None if nothing tells, and MD5 by name as DVC computes it."""
-    hashes = {name: md5_of_file(folder / name) for name in (MODEL, DESCRIPTION)}
+    hashes = {name: md5_of_file(folder / name) for name in MODEL_FILES}
     return {"commit": find_commit(folder), **hashes}
 
 
@@ -32,8 +31,3 @@ def find_commit(folder: Path) -> str | None:
     except OSError:  # no Git
         return None
     return done.stdout.strip() or None
-
-
-def md5_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

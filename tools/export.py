@@ -17,6 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from serving.browser_runtime import write_page
+from serving.classifier import MODEL_FILES
 from stages.run.failures import failures_in_one_line
 from stages.run.hashes import md5_of_file
 from stages.shared.atomic_write import atomic_write
@@ -26,10 +27,8 @@ from tools.report.model_card import write_card
 from tools.shared.command_line import make_parser
 from tools.shared.git import git_output, resolve_commit
 from tools.shared.outputs import damaged_files, read_outputs
-from tools.shared.paths import REQUIREMENTS
+from tools.shared.paths import CLASSIFIER, REQUIREMENTS
 
-CLASSIFIER = Path("models/classifier")
-MODEL_FILES = ("model.onnx", "model.json")
 RECORD = "export.json"  # by which an export is known
 PACKAGES = ("numpy", "onnxruntime", "pillow")
 LAUNCHER = Path("serving/exported/predict.py")
@@ -37,6 +36,7 @@ LAUNCHER = Path("serving/exported/predict.py")
 PROGRAM = (
     "serving/__init__.py",
     "serving/classifier.py",
+    "serving/command_line.py",
     "stages/__init__.py",
     "stages/run/__init__.py",
     "stages/run/failures.py",

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.command_line import FOLDER, add_classifier_options
 from stages.run.failures import failures_in_one_line
 from stages.shared.errors import UserError
 from tools.shared.command_line import make_parser
@@ -27,7 +28,6 @@ from tools.shared.command_line import make_parser
 if TYPE_CHECKING:
     from serving.classifier import Answer, Classifier
 
-FOLDER = Path("models/classifier")
 STANDARD_INPUT = "-"
 BATCH_IMAGES = 64  # read, then predicted at once
 MOST_BYTES = 1 << 28  # of one file: larger ones are no images
@@ -79,24 +79,8 @@ def parse_arguments(words: list[str], folder: Path = FOLDER) -> argparse.Namespa
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object a line")
     form.add_argument("--csv", action="store_true", help="print CSV")
-    parser.add_argument(
-        "--threshold",
-        type=probability,
-        metavar="P",
-        help="lowest probability of an answer that is not unsure (default: model.json's)",
-    )
-    parser.add_argument(
-        "--classifier", type=Path, default=folder, metavar="FOLDER",
-        help=f"folder with model.onnx and model.json (default: {folder})",
-    )  # fmt: skip
+    add_classifier_options(parser, folder)
     return parser.parse_args(words)
-
-
-def probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1, found {text}")
-    return value
 
 
 def predict_all(
@@ -111,7 +95,8 @@ def predict_all(
 def predict_batch(
     classifier: "Classifier", names: list[str], threshold: float | None
 ) -> Iterator[Result]:
-    from serving.classifier import stack  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
     from stages.shared.image_reading import BadImageError  # noqa: PLC0415
 
     images, errors = {}, {}
@@ -122,7 +107,7 @@ def predict_batch(
             errors[place] = reason_of(error)
     answers = {}
     if images:
-        probabilities = classifier.predict(stack(list(images.values())))
+        probabilities = classifier.predict(np.stack(list(images.values())))
         answers = dict(zip(images, classifier.answers(probabilities, threshold), strict=True))
     for place, name in enumerate(names):
         yield Result(name, answers.get(place), errors.get(place, ""))

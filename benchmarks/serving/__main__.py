@@ -33,7 +33,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import ROOT, machine
-from serving.classifier import FOLDER, open_classifier
+from serving.classifier import open_classifier
+from serving.command_line import FOLDER
 from tools.shared.command_line import make_parser
 from tools.shared.marks import replace_between_marks
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serving.__main__ import CONNECTIONS, resident, run_wrk, running, write_request
-from serving.classifier import FOLDER, open_classifier
+from serving.classifier import open_classifier
+from serving.command_line import FOLDER
 from serving.protocol import INPUT, INPUT_TYPE, OUTPUT
 from tools.shared.command_line import make_parser
 

@@ -82,10 +82,10 @@ function listOf(classes) {
 
 function makeBar() {
   const row = document.createElement("li");
-  for (const [name, parent] of [["name", row], ["track", row], ["share", row]]) {
+  for (const name of ["name", "track", "share"]) {
     const part = document.createElement("span");
     part.className = name;
-    parent.append(part);
+    row.append(part);
   }
   const bar = document.createElement("span");
   bar.className = "bar";

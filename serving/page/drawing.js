@@ -7,7 +7,7 @@ const STEP = 8; // pixels that an arrow key moves the pen
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Drawing {
-  /** `changed` is called after each change, with whether it ends a stroke. */
+  /** `changed` is called after each change. */
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
@@ -51,7 +51,7 @@ export class Drawing {
     this.canvas.setPointerCapture(event.pointerId);
     this.stroke = [this.place(event)];
     this.paint();
-    this.changed(false);
+    this.changed();
   }
 
   move(event) {
@@ -59,7 +59,7 @@ export class Drawing {
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.stroke.push(this.place(each));
     this.paint();
-    this.changed(false);
+    this.changed();
   }
 
   end(event) {
@@ -72,7 +72,7 @@ export class Drawing {
     if (this.stroke) this.strokes.push(this.stroke);
     this.stroke = null;
     this.paint();
-    this.changed(true);
+    this.changed();
   }
 
   press(event) {
@@ -95,7 +95,7 @@ export class Drawing {
       this.stroke = [{ x: this.pen.x, y: this.pen.y }];
     }
     this.paint();
-    this.changed(false);
+    this.changed();
   }
 
   liftPen() {
@@ -108,14 +108,14 @@ export class Drawing {
     this.liftPen();
     this.strokes.pop();
     this.paint();
-    this.changed(true);
+    this.changed();
   }
 
   clear() {
     this.strokes = [];
     this.stroke = this.pointer = this.pen = null;
     this.paint();
-    this.changed(true);
+    this.changed();
   }
 
   paint() {

@@ -7,7 +7,15 @@ from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
 from tools.shared.markdown import escape, format_code
-from tools.shared.paths import CONFUSION, COUNTS, LAYERS, METRIC_FILES, MODEL, PROCESSED
+from tools.shared.paths import (
+    CONFUSION,
+    COUNTS,
+    KERAS_MODEL,
+    LAYERS,
+    METRIC_FILES,
+    MODEL,
+    PROCESSED,
+)
 
 MOST_PAIRS = 5  # of confused classes
 MOST_NAMES = 30  # classes named in a sentence
@@ -23,9 +31,11 @@ def write_card(made: dict[str, str]) -> str:
     parts = [
         f"# Model card: {sections['model'].name} for {escape(dataset.title)}",
         (
-            f"`{MODEL}`, MD5 `{made[str(MODEL)]}`. It takes {describe_images(dataset)} and gives a "
-            "probability for each class; plain Keras opens it: `keras.saving.load_model`."
+            f"It takes {describe_images(dataset)} and gives a probability for each class. ONNX "
+            f"Runtime runs `{MODEL}`, the file that is scored and shipped; plain Keras opens "
+            f"`{KERAS_MODEL}`, the same network: `keras.saving.load_model`."
         ),
+        format_model_files(made),
         "## Results",
         format_results(test, validation),
         "## Most confused",
@@ -45,6 +55,14 @@ def write_card(made: dict[str, str]) -> str:
         ),
     ]
     return "\n\n".join(parts)
+
+
+def format_model_files(made: dict[str, str]) -> str:
+    rows = [
+        f"| `{path}` | {path.stat().st_size:,} | `{made[str(path)]}` |"
+        for path in (MODEL, KERAS_MODEL)
+    ]
+    return "\n".join(["| file | bytes | MD5 |", "|:--|--:|:--|", *rows])
 
 
 def format_results(test: dict[str, Any], validation: dict[str, Any]) -> str:

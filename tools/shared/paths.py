@@ -8,7 +8,9 @@ RECIPES = Path("recipes.yaml")
 REQUIREMENTS = Path("requirements/pipeline.txt")
 STAGES = Path("stages")
 
-MODEL = Path("models/model.keras")
+CLASSIFIER = Path("models/classifier")  # what leaves the project
+MODEL = CLASSIFIER / "model.onnx"
+KERAS_MODEL = Path("models/model.keras")
 LAYERS = Path("models/layers.txt")
 
 REPORTS = Path("reports")
