@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -24,8 +23,8 @@ HOST, PORT = "127.0.0.1", 8000
 
 def main() -> None:
     asked = parse_arguments(sys.argv[1:])
-    # uvicorn raises KeyboardInterrupt again once all is answered.
-    with failures_in_one_line("serving"), suppress(KeyboardInterrupt):
+    # At Ctrl-C uvicorn raises KeyboardInterrupt once all is answered.
+    with failures_in_one_line("serving"):
         serve(asked)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from stages.run.environment import recorded_environment
 from stages.run.failures import failures_in_one_line
 from stages.run.inputs import Inputs, fingerprint, read_files, read_inputs, refuse_changes
+from stages.run.interrupts import INTERRUPTED
 from stages.run.keys import flatten
 from stages.run.lock import hold_lock
 from stages.run.params import PARAMS, read_sections
@@ -42,7 +43,8 @@ def main() -> None:
         try:
             run_sweep()
         except KeyboardInterrupt:
-            sys.exit("sweep: interrupted; the next `python -m sweeps` resumes")
+            print("sweep: interrupted; the next `python -m sweeps` resumes", file=sys.stderr)
+            sys.exit(INTERRUPTED)
 
 
 def run_sweep() -> None:

@@ -22,7 +22,7 @@ def find_browser() -> str:
     # CI installs one, so there a missing browser is a defect; elsewhere it is the user's choice.
     refuse = pytest.fail if os.environ.get("CI") else pytest.skip
     return refuse(
-        f"expected one of {', '.join(BROWSERS)} on the PATH, to draw on the page with; "
+        f"expected one of {', '.join(BROWSERS)} on the PATH, to look at a page with; "
         "found none. Debian: apt-get install chromium-headless-shell"
     )
 

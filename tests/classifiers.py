@@ -57,34 +57,44 @@ def description(**changes: object) -> dict[str, object]:
     } | changes  # fmt: skip
 
 
-def network(channels: int = 1) -> onnx.ModelProto:
-    """Softmax of the sum of each class's columns; in colour, that of all channels."""
-    columns = np.zeros((HEIGHT, WIDTH, channels, len(CLASSES)), np.float32)
-    for label in range(len(CLASSES)):
-        columns[:, 1 + 3 * label : 3 + 3 * label, :, label] = 1 / (HEIGHT * 2 * 20 * channels)
-    weights = columns.reshape(-1, len(CLASSES))
+def softmax_of(weights: np.ndarray, shape: tuple[int, ...]) -> onnx.ModelProto:
+    """The network that multiplies an image's pixels by weights (pixels, classes)."""
     nodes = [
         helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["values"], ["rows"]),
         helper.make_node("Gemm", ["rows", "weights"], ["sums"]),
         helper.make_node("Softmax", ["sums"], ["probabilities"]),
     ]
-    shape = ["batch", HEIGHT, WIDTH, *([channels] if channels > 1 else [])]
+    answer = ["batch", weights.shape[1]]
     graph = helper.make_graph(
-        nodes, "tiny",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        nodes, "linear",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", *shape])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, answer)],
         [numpy_helper.from_array(weights, "weights")],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def write_classifier(folder: Path, channels: int = 1, **changes: object) -> Path:
-    """The tiny classifier's two files in a folder."""
+def network(channels: int = 1) -> onnx.ModelProto:
+    """Softmax of the sum of each class's columns; in colour, that of all channels."""
+    columns = np.zeros((HEIGHT, WIDTH, channels, len(CLASSES)), np.float32)
+    for label in range(len(CLASSES)):
+        columns[:, 1 + 3 * label : 3 + 3 * label, :, label] = 1 / (HEIGHT * 2 * 20 * channels)
+    shape = (HEIGHT, WIDTH, *([channels] if channels > 1 else []))
+    return softmax_of(columns.reshape(-1, len(CLASSES)), shape)
+
+
+def write_network(folder: Path, model: onnx.ModelProto, **changes: object) -> Path:
+    """A network as a classifier's two files, in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(network(channels), folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx")
     write_description(folder, **changes)
     return folder
+
+
+def write_classifier(folder: Path, channels: int = 1, **changes: object) -> Path:
+    """The tiny classifier's two files in a folder."""
+    return write_network(folder, network(channels), **changes)
 
 
 def write_description(folder: Path, **changes: object) -> None:

@@ -40,6 +40,7 @@ PROGRAM = (
     "stages/__init__.py",
     "stages/run/__init__.py",
     "stages/run/failures.py",
+    "stages/run/interrupts.py",
     "stages/run/search_path.py",
     "stages/shared/__init__.py",
     "stages/shared/errors.py",

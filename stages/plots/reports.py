@@ -31,6 +31,8 @@ def read_confusion(path: Path, class_count: int) -> tuple[npt.NDArray[np.int64],
     try:
         rows = read_json(path)
         number_of = {row["actual"]: number for number, row in enumerate(rows[:class_count])}
+        if len(number_of) < class_count:
+            raise ValueError(f"those of {len(number_of)}")
         for row in rows:
             if row["actual"] is None:
                 left_out += row["count"]

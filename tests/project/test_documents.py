@@ -272,7 +272,8 @@ def check_python(words: list[str]) -> None:
     for before, word in itertools.pairwise(["", *arguments]):
         if word.startswith("-") and word != "-":
             option = word.partition("=")[0]
-            assert option in declared, f"{module} has no option {option}"
+            known = option in declared or option in options_in_help(module)
+            assert known, f"{module} has no option {option}"
         else:
             assert takes_words or before.startswith("-"), f"{module} takes no {word}"
     if module == "tools.recipe" and "--file" not in arguments:
@@ -294,6 +295,19 @@ def file_of_module(module: str) -> Path:
     found = [file for file in files if str(file.relative_to(ROOT)) in TREE]
     assert found, f"no module {module}"
     return found[0]
+
+
+@cache
+def options_in_help(module: str) -> set[str]:
+    """Those of a module that other modules declare for it, too."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"--[a-z][a-z-]*", done.stdout.partition("options:")[2]))
 
 
 def declared_arguments(code: ast.AST) -> set[str]:

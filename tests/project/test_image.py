@@ -3,13 +3,13 @@
 import json
 import re
 import shlex
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Project, sources_of_project
+from images import instructions_of, is_sent
 
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+INSTRUCTIONS = instructions_of(ROOT / "Dockerfile")
 IGNORE_FILE = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 PATTERNS = re.findall(r"^[^#\n].*", IGNORE_FILE, re.MULTILINE)
 # What the pipeline needs of the project; `dvc repro` in the image is a test below.
@@ -18,38 +18,14 @@ NEEDED = (
 )
 
 
-def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's, as (name, rest), with continued lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTILINE)
-    lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    pairs = (line.partition(" ") for line in lines if line.strip())
-    return [(name, rest.strip()) for name, _, rest in pairs]
-
-
-def is_covered(names: list[str], pattern: list[str]) -> bool:
-    """Whether a pattern of .dockerignore matches the path or a folder above it, as Docker does."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(is_covered(names[i:], pattern[1:]) for i in range(len(names) + 1))
-    if not names or not fnmatchcase(names[0], pattern[0]):
-        return False
-    return is_covered(names[1:], pattern[1:])
-
-
 def is_sent_to_docker(path: str) -> bool:
-    """The last pattern of .dockerignore that matches decides."""
-    sent = True
-    for pattern in PATTERNS:
-        if is_covered(path.split("/"), pattern.removeprefix("!").split("/")):
-            sent = pattern.startswith("!")
-    return sent
+    return is_sent(path, IGNORE_FILE)
 
 
 def test_the_image_copies_what_exists() -> None:
     sources = [
         word
-        for name, rest in instructions()
+        for name, rest in INSTRUCTIONS
         if name == "COPY"
         for word in shlex.split(rest)[:-1]
         if not word.startswith("--")
@@ -80,15 +56,15 @@ def test_the_image_has_no_secrets_and_no_results(path: str) -> None:
 
 
 def test_the_image_installs_locked_packages_as_root_and_runs_without_rights() -> None:
-    names = [name for name, _ in instructions()]
-    installs = [rest for name, rest in instructions() if name == "RUN" and "pip install" in rest]
+    names = [name for name, _ in INSTRUCTIONS]
+    installs = [rest for name, rest in INSTRUCTIONS if name == "RUN" and "pip install" in rest]
     assert len(installs) == 1
     assert "--require-hashes --requirement /tmp/pipeline.txt" in installs[0]
-    assert ("COPY", "requirements/pipeline.txt /tmp/") in instructions()
-    assert [rest for name, rest in instructions() if name == "USER"] == ["1000:1000"]
+    assert ("COPY", "requirements/pipeline.txt /tmp/") in INSTRUCTIONS
+    assert [rest for name, rest in INSTRUCTIONS if name == "USER"] == ["1000:1000"]
     assert names.index("RUN") < names.index("USER") < names.index("CMD")
-    (work,) = (rest for name, rest in instructions() if name == "WORKDIR")
-    (user,) = (rest for name, rest in instructions() if "useradd" in rest)
+    (work,) = (rest for name, rest in INSTRUCTIONS if name == "WORKDIR")
+    (user,) = (rest for name, rest in INSTRUCTIONS if "useradd" in rest)
     assert "--uid 1000 " in user
     assert user.endswith(f"install --directory --owner=1000 --group=1000 {work}")
 
@@ -100,11 +76,11 @@ def test_the_image_s_command_runs_the_pipeline(fresh_project: Project, tmp_path:
         if is_sent_to_docker(name):
             image.folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
             image.folder.joinpath(name).write_bytes((fresh_project.folder / name).read_bytes())
-    after = [name for name, _ in instructions()].index("USER")
-    for name, rest in instructions()[after:]:
+    after = [name for name, _ in INSTRUCTIONS].index("USER")
+    for name, rest in INSTRUCTIONS[after:]:
         if name == "RUN":
             image.run("sh", "-c", rest)
-    command = next(rest for name, rest in instructions() if name == "CMD")
+    command = next(rest for name, rest in INSTRUCTIONS if name == "CMD")
     output = image.run(*json.loads(command))
     assert re.search(r"reports/test\.json +0\.\d+", output)
     assert (image.folder / "models/model.keras").exists()

@@ -55,6 +55,10 @@ def test_a_folder_in_colour_goes_from_one_command_to_its_score(
     assert accuracy(clone) > 0.6  # by chance it is a third
     clone.commit("Scores")
     assert "didn't change, skipping" in clone.dvc("repro")
+    clone.call("tools.report", "--card")
+    card = clone.read("report/model_card.md")
+    assert "images in colour of 12 x 12 pixels as uint8 (count, height, width, 3)" in card
+    assert "| `images` |" in card
 
     # More images and a second look; what a temporary experiment gets is tracked by DVC.
     draw_pictures(clone.folder / "data/colours/images", 5, seed=2)

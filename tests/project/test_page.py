@@ -1,6 +1,5 @@
 """The plots page as a browser without a network shows it."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,11 +9,10 @@ from pathlib import Path
 import pytest
 import vl_convert
 import yaml
+from browser_page import find_browser
 from conftest import CLASSES, ROOT, Project
 
 from tools import plots_bundle
-
-BROWSERS = ["chromium-headless-shell", "chromium", "google-chrome"]
 
 FLAGS = [
     "--headless", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-quic",
@@ -49,8 +47,8 @@ class Shown:
     def __init__(self, page: Path, width: int = 1600) -> None:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             done = subprocess.run(
-                [browser(), *FLAGS, f"--window-size={width},1200", f"--user-data-dir={profile}",
-                 page.as_uri()],
+                [find_browser(), *FLAGS, f"--window-size={width},1200",
+                 f"--user-data-dir={profile}", page.as_uri()],
                 capture_output=True, text=True, timeout=120, check=True,
             )  # fmt: skip
         self.html = done.stdout
@@ -61,18 +59,6 @@ class Shown:
     def data(self, name: str) -> str | None:
         found = re.search(rf'<html [^>]*data-{name}="([^"]*)"', self.html)
         return found and found[1]
-
-
-def browser() -> str:
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    # CI installs one, so there a missing browser is a defect; elsewhere it is the user's choice.
-    refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-    return refuse(
-        f"expected one of {', '.join(BROWSERS)} on the PATH, to look at the plots page with; "
-        "found none. Debian: apt-get install chromium-headless-shell"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -203,18 +189,6 @@ def test_curves_are_drawn_from_a_history_without_validation(
     assert "validation" not in shown.texts
     whole_numbers = [text for text in shown.texts if text.isdigit()]
     assert whole_numbers == ["1", "2", "3", "4"] * 2  # the epochs below each of the two panels
-
-
-def test_a_machine_without_a_browser_learns_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium-headless-shell"):
-        browser()
-    monkeypatch.delenv("CI")
-    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium-headless-shell"):
-        browser()
 
 
 def test_the_bundle_is_written_once_and_again_when_damaged_or_of_another_version(

@@ -56,4 +56,6 @@ def test_a_version_is_fetched_from_another_folder(
     assert fetched() == second
     message = project.git("tag", "--list", "--format=%(contents)", "classifier@v1.1.0")
     assert message.strip() == card.strip()
-    assert f"MD5 `{md5_of_file(project.folder / MODEL)}`" in message
+    for name in ("models/classifier/model.onnx", MODEL):
+        path = project.folder / name
+        assert f"| `{name}` | {path.stat().st_size:,} | `{md5_of_file(path)}` |" in message

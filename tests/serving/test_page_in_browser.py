@@ -2,18 +2,15 @@
 
 import base64
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from browser_page import find_browser, offline_context, open_page, running_browser, serve_folder
-from classifiers import description, write_classifier
-from onnx import TensorProto, helper, numpy_helper
+from classifiers import softmax_of, write_classifier, write_network
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
@@ -50,23 +47,8 @@ def write_digits(folder: Path) -> Path:
     templates = drawings.reshape(len(DIGITS), -1).astype(np.float32)
     templates -= templates.mean(axis=1, keepdims=True)
     templates *= 24 / 255 / np.linalg.norm(templates, axis=1, keepdims=True) / 8
-    nodes = [
-        helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["values"], ["rows"]),
-        helper.make_node("Gemm", ["rows", "weights"], ["sums"], transB=1),
-        helper.make_node("Softmax", ["sums"], ["probabilities"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "digits",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 28, 28])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 4])],
-        [numpy_helper.from_array(templates, "weights")],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, folder / "model.onnx")
-    text = json.dumps(description(title="Digits", classes=list(DIGITS), images=INK, threshold=0.9))
-    (folder / "model.json").write_text(text, encoding="utf-8")
-    return folder
+    said = {"title": "Digits", "classes": list(DIGITS), "images": INK, "threshold": 0.9}
+    return write_network(folder, softmax_of(np.ascontiguousarray(templates.T), (28, 28)), **said)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,15 @@
 """The page reads images as Python does: the same pixels, the same classes."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from browser_page import offline_context, open_page, running_browser, serve_folder
-from classifiers import description
-from onnx import TensorProto, helper, numpy_helper
+from classifiers import softmax_of, write_network
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
@@ -70,25 +67,10 @@ def random_drawings() -> list[np.ndarray]:
     return drawings
 
 
-def write_network(folder: Path) -> None:
+def write_random_network(folder: Path) -> None:
     """A network of random weights, so that every grey level counts, with ten classes."""
     weights = np.random.default_rng(0).normal(0, 1 / 2000, (784, 10)).astype(np.float32)
-    nodes = [
-        helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["values"], ["rows"]),
-        helper.make_node("Gemm", ["rows", "weights"], ["sums"]),
-        helper.make_node("Softmax", ["sums"], ["probabilities"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "random",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 28, 28])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(weights, "weights")],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, folder / "model.onnx")
-    text = json.dumps(description(classes=CLASSES, images=INK))
-    (folder / "model.json").write_text(text, encoding="utf-8")
+    write_network(folder, softmax_of(weights, (28, 28)), classes=CLASSES, images=INK)
 
 
 class Twin:
@@ -112,7 +94,7 @@ class Twin:
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
     model, folder = (tmp_path_factory.mktemp(name) for name in ("model", "page"))
-    write_network(model)
+    write_random_network(model)
     with running_browser() as browser, serve_folder(folder) as url:
         write_page(folder, model)
         page, _ = open_page(offline_context(browser, url), url)

@@ -24,6 +24,7 @@ from packages import link_packages
 __all__ = ["classifier_folder"]  # a fixture
 
 DOCKERFILE = ROOT / "serving/Dockerfile"
+DOCUMENT = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
 INSTRUCTIONS = instructions_of(DOCKERFILE)
 REQUIREMENTS = ROOT / "serving/requirements.txt"
 MODEL_FILES = ("models/classifier/model.onnx", "models/classifier/model.json")
@@ -100,6 +101,9 @@ def test_the_image_s_command_serves(classifier_folder: Path, tmp_path: Path) -> 
         try:
             server = RunningServer(process, wait_for_port(process, log), log)
             assert server.ask("/version").content["commit"] == "abc"
+            page = server.ask("/")
+            assert (page.status, b"The page is not here" in page.content) == (404, True)
+            assert "without the page: `/` answers 404" in DOCUMENT
             answered = server.ask("/predict", png(IMAGES[0]))
             assert answered.content["class"] == CLASSES[LABELS[0]]
             (check,) = (rest for name, rest in INSTRUCTIONS if name == "HEALTHCHECK")

@@ -9,11 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from classifiers import IMAGES, RunningServer, png, running_server, write_description
+from classifiers import IMAGES, RunningServer, png, running_server, softmax_of, write_network
 from conftest import ROOT
-from onnx import TensorProto, helper, numpy_helper, save
 
-from serving.__main__ import HELP
 from serving.limits import Limits
 
 DOCUMENT = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
@@ -26,23 +24,8 @@ def write_mnist_classifier(folder: Path) -> Path:
     """Takes what MNIST's takes: it knows a class by the brightest of the first ten pixels."""
     weights = np.zeros((784, 10), np.float32)
     weights[range(10), range(10)] = 1
-    nodes = [
-        helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["values"], ["rows"]),
-        helper.make_node("Gemm", ["rows", "weights"], ["sums"]),
-        helper.make_node("Softmax", ["sums"], ["probabilities"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "mnist",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 28, 28])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(weights, "weights")],
-    )  # fmt: skip
-    options = {"opset_imports": [helper.make_opsetid("", 17)], "ir_version": 8}
-    folder.mkdir()
-    save(helper.make_model(graph, **options), folder / "model.onnx")
-    write_description(folder, classes=CLASSES, images=IMAGES_AS_MNIST)
-    return folder
+    model = softmax_of(weights, (28, 28))
+    return write_network(folder, model, classes=CLASSES, images=IMAGES_AS_MNIST)
 
 
 def ask(server: RunningServer, command: str, folder: Path) -> dict:
@@ -74,7 +57,7 @@ def test_its_requests_get_what_it_shows(tmp_path: Path) -> None:
 
 def test_it_names_each_limit_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([\d.,]+) ", DOCUMENT, re.MULTILINE))
-    assert rows.keys() == HELP.keys() == {name.replace("_", "-") for name in asdict(Limits())}
+    assert rows.keys() == {name.replace("_", "-") for name in asdict(Limits())}
     for name, default in asdict(Limits()).items():
         unit = {"body_bytes": 1 << 20, "pixels": 1_000_000}.get(name, 1)
         assert float(rows[name.replace("_", "-")].replace(",", "")) * unit == default, name

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, Project, needs_ray
+from conftest import ROOT, Project, needs_ray, tiny_images
 from faults import Started, started
 from servers import S3Server
 
@@ -740,3 +741,29 @@ def test_an_error_of_the_machine_is_named(finished_project: Project, tmp_path: P
     assert again == [said] * 3
     last = re.findall("the first reason: (.*)", output)
     assert last == [f"each time that it was started: {said}"]
+
+
+@needs_ray
+def test_a_trial_takes_colour(finished_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ray calls it, but in this process; augmentation moves the background's colour in."""
+    from sweeps import trial  # noqa: PLC0415  # imports Ray and TensorFlow
+
+    values = yaml.safe_load(finished_project.read("params.yaml"))
+    values["model"]["name"] = "cnn"
+    values["train"] |= {"epochs": 2}
+    values["train"]["augmentation"] |= {"rotation": 10, "translation": 1}
+    told: list[dict[str, Any]] = []
+    session = SimpleNamespace(
+        get_checkpoint=lambda: None,
+        report=lambda scores, **_: told.append(scores),
+        Checkpoint=SimpleNamespace(from_directory=lambda folder: folder),
+    )
+    monkeypatch.setattr(trial, "tune", session)
+    monkeypatch.setattr(trial, "use_threads", lambda _: None)  # this process has some
+    images, labels = tiny_images(48, seed=1)
+    part = np.stack([images, images // 2, 255 - images], axis=-1), labels
+    trial.run_trial(values, part, part, 2, [10, 120, 250])
+    assert [(each["epochs"], each["ended"]) for each in told] == [
+        (1, False), (2, False), (3, False), (4, True),
+    ]  # fmt: skip
+    assert all(0 <= each["validation_accuracy"] <= 1 for each in told)

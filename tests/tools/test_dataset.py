@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import CLASSES, idx, tiny_files, tiny_images
 from in_process import Place, main_of
+from pictures import write_files
 from PIL import Image
 
 from stages.fetch.packing import pack_images
@@ -67,14 +68,6 @@ def pictures(count: int = 3) -> dict[str, bytes]:
         for name, colour in COLOURS.items()
         for number in range(count)
     }
-
-
-def write_files(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 @pytest.fixture

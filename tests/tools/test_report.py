@@ -8,6 +8,8 @@ import pytest
 import yaml
 from conftest import ROOT, Project
 
+from stages.run.hashes import md5_of_file
+
 
 def report(project: Project, *words: str, code: int = 0) -> str:
     output = project.call("tools.report", *words, code=code)
@@ -77,6 +79,10 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
     test = json.loads(project.read("reports/test.json"))
     assert f"| accuracy | {test['accuracy']} | {test['accuracy_low']} to" in text
     assert "Tiny bars" in text
+    for name in ("models/classifier/model.onnx", "models/model.keras"):
+        path = project.folder / name
+        assert f"| `{name}` | {path.stat().st_size:,} | `{md5_of_file(path)}` |" in text
+    assert "It takes grey images of 12 x 10 pixels" in text
     assert "| train.batch_size | 16 |" in text
     assert "| train.augmentation.flip | False |" in text
     assert_pictures_lie_beside(page)

@@ -6,12 +6,14 @@ import hashlib
 import io
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CLASSES, idx, tiny_files, tiny_images
+from conftest import CLASSES, ROOT, idx, tiny_files, tiny_images
 from pictures import encode, load, own_dataset, process, tiny_pictures, write_files, zipped
 
 from stages.fetch.main import FOLDER_VARIABLE
@@ -206,6 +208,34 @@ def test_folders_have_the_same_images_by_class(tmp_path):
         assert process(again / "data", dataset, again, **stratified) == found
     finally:
         os.umask(before)
+
+
+ELSEWHERE = """
+import sys; from pathlib import Path
+from pictures import own_dataset, process
+files = {"all": {"name": "images", "count": 90}}
+dataset = own_dataset("folder", files, format={"layout": "splits"})
+process(Path(sys.argv[1]), dataset, Path(sys.argv[2]), split="stratified")
+"""
+
+
+@pytest.mark.parametrize("settings", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}])
+def test_the_arrays_are_the_same_in_any_locale(tmp_path, settings):
+    files = {
+        f"images/{name.replace('/0', '/ä 0')}": content for name, content in tiny_pictures().items()
+    }
+    write_files(tmp_path / "data/tiny", files)
+    dataset = own_dataset("folder", FOLDER, format={"layout": "splits"})
+    here = process(tmp_path / "data", dataset, tmp_path, split="stratified")
+    again = tmp_path / "again"
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "HOME": str(again)} | settings
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, tmp_path / "data", again], env=environment, check=True
+    )
+    there = {path.name: path.read_bytes() for path in (again / "processed").iterdir()}
+    assert there == here
+    assert len(there) >= 6
 
 
 def test_colour(tmp_path):

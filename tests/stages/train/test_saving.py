@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from conftest import CLASSES, ROOT, SHAPE, tiny_block, tiny_images
 
+from stages.shared.atomic_write import atomic_write
+from stages.train import saving
 from stages.train.architectures import build_network
-from stages.train.saving import save_model
+from stages.train.saving import save_model, save_models
 
 IMAGES, LABELS = tiny_images(12, seed=5)
 
@@ -111,3 +113,23 @@ def test_plain_keras_opens_it_without_this_project(elsewhere):
 def test_saving_leaves_the_model_alone_in_its_folder(tmp_path):
     save_model(network(), tmp_path / "models" / "model.keras")
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("step", ["before model.keras", "before model.onnx"])
+def test_a_kill_between_the_two_files_leaves_no_unlike_pair(tmp_path, trained, monkeypatch, step):
+    save_models(network(), b"first", tmp_path)
+    before = (tmp_path / "model.keras").read_bytes()
+    calls = []
+
+    def write(path):
+        calls.append(path.name)
+        if f"before {path.name}" == step:
+            raise KeyboardInterrupt
+        return atomic_write(path)
+
+    monkeypatch.setattr(saving, "atomic_write", write)
+    with pytest.raises(KeyboardInterrupt):
+        save_models(trained, b"second", tmp_path)
+    assert calls == ["model.keras", "model.onnx"][: 1 if "keras" in step else 2]
+    assert ((tmp_path / "model.keras").read_bytes() == before) == ("keras" in step)
+    assert not (tmp_path / "classifier/model.onnx").exists()
