@@ -18,6 +18,7 @@ from benchmarks.speed.results import (
     private_megabytes,
     seconds,
 )
+from benchmarks.speed.rooms import data_diff, image_files, one_prediction
 from benchmarks.speed.workplace import Workplace
 
 TIMES = 10  # as many images in the rows of growth
@@ -116,26 +117,33 @@ ROWS: dict[str, Callable[[Workplace], list[Result]]] = {
     "cnn": cnn_epoch,
     "no-op": no_op,
     "growth": growth,
+    "images": image_files,
+    "predict": one_prediction,
+    "data": data_diff,
 }
 
 # In the order of the table. None: measured, but held to nothing.
 LIMITS: dict[str, Limit | None] = {
-    "default `dvc repro`, cold / article's script": Limit(0.75, 0.5),
+    "default `dvc repro`, cold / article's script": Limit(0.55, 0.5),
     "`train` of the fast recipe / article's script": Limit(0.25, 0.12),
-    "peak memory of the largest stage / article's script": Limit(0.7, 0.5),
-    "epoch of the article's network / PyTorch, plain loop": Limit(0.95, 0.7),
+    "peak memory of the largest stage / article's script": Limit(0.57, 0.45),
+    "epoch of the article's network / PyTorch, plain loop": Limit(0.65, 0.55),
     "epoch of the article's network / PyTorch, compiled": None,
     "epoch of the article's network / scikit-learn, without validation": None,
-    "epoch of the CNN recipe / PyTorch's best": Limit(0.9, 0.7),
+    "epoch of the CNN recipe / PyTorch's best": Limit(0.75, 0.65),
     "epoch of the CNN recipe / PyTorch, plain loop": None,
     "epoch of the CNN recipe / PyTorch, channels last": None,
     "epoch of the CNN recipe / PyTorch, compiled": None,
     "epoch of the CNN recipe / PyTorch, compiled, channels last": None,
-    "no-op `dvc repro` / a one-stage toy's": Limit(1.3, 1.1),
-    "a changed `plots` value, over the no-op": Limit(5, 2.5, "difference"),
+    "no-op `dvc repro` / a one-stage toy's": Limit(1.25, 1.1),
+    "a changed `plots` value, over the no-op": Limit(2.0, 1.2, "difference"),
     "10 times the images: preprocess / 10 times today's": Limit(1.1, 1.0),
     "10 times the images: epoch / 10 times today's": None,
     "10 times the images: peak memory of preprocess over today's": Limit(150, 0, "difference"),
     "10 times the images: peak memory of train over today's": Limit(150, 0, "difference"),
     "10 times the images: peak memory of evaluate over today's": Limit(150, 0, "difference"),
+    "decoding JPEGs: `preprocess` / a Pillow loop on one core": Limit(0.75, 0.6),
+    "one image: `tools.predict` / Keras and model.keras": Limit(0.2, 0.1),
+    "one image: peak memory of both": Limit(0.3, 0.2),
+    "what changed in the data: `tools.compare --data` / sets of Python": None,
 }

@@ -1,0 +1,123 @@
+"""What comes before and after the training: image files, predictions, what changed in the data."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from PIL import Image
+from ruamel.yaml import YAML
+from sklearn.datasets import load_sample_images
+
+from benchmarks.speed.clone import Clone
+from benchmarks.speed.measure import Measurement, run_in_turn
+from benchmarks.speed.results import Result, compare, peak_megabytes, seconds
+from benchmarks.speed.workplace import Workplace
+
+JPEGS = 4_000
+SIDE = 320  # pixels of each JPEG
+PILLOW = ("python", "-m", "benchmarks.peers.pillow_loop")
+KERAS = ("python", "-m", "benchmarks.peers.keras_predict")
+SETS = ("python", "-m", "benchmarks.peers.sets_of_images")
+
+
+def image_files(place: Workplace) -> list[Result]:
+    """`preprocess` on JPEG files, none seen before, beside a loop of Pillow's on one core."""
+    clone = place.fresh()
+    photos = place.folder / "photos"
+    write_jpegs(photos)
+    clone.run("python", "-m", "tools.dataset", "photos", str(photos), "--size", "64", "--untracked")
+    clone.edit({"dataset": "photos", "preprocess.split": "stratified"})
+    clone.stage("fetch")
+    cache = place.folder / "cache"
+    reading = Clone(clone.folder, clone.environment | {"XDG_CACHE_HOME": str(cache)})
+
+    def ours() -> Measurement:
+        shutil.rmtree(cache, ignore_errors=True)
+        return reading.stage("preprocess")
+
+    done = run_in_turn({"ours": ours, "Pillow": lambda: clone.run(*PILLOW)}, place.runs)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    note = (
+        f"{JPEGS:,} of {SIDE} x {SIDE} pixels, to 64 x 64; ours on {cores} cores, start-up included"
+    )
+    what = "decoding JPEGs: `preprocess` / a Pillow loop on one core"
+    return [compare(what, "s", done["ours"], done["Pillow"], seconds, note)]
+
+
+def write_jpegs(folder: Path) -> None:
+    """Different pieces of scikit-learn's two photographs, a class each."""
+    photographs = load_sample_images()
+    for name, pixels in zip(photographs.filenames, photographs.images, strict=True):
+        photograph = Image.fromarray(pixels)
+        of_class = folder / Path(name).stem
+        of_class.mkdir(parents=True)
+        width = photograph.width - SIDE
+        for number in range(JPEGS // 2):
+            left, top = number % width, 4 * (number // width)
+            piece = photograph.crop((left, top, left + SIDE, top + SIDE))
+            piece.save(of_class / f"{number}.jpg", quality=90)
+
+
+def one_prediction(place: Workplace) -> list[Result]:
+    """`tools.predict` on one PNG file, as a whole process, beside Keras with model.keras."""
+    clone = finished(place)
+    Image.open(clone.folder / "reports/figures/samples.png").save(clone.folder / "one.png")
+
+    def ours() -> Measurement:
+        return clone.run("python", "-m", "tools.predict", "one.png")
+
+    done = run_in_turn({"ours": ours, "Keras": lambda: clone.run(*KERAS, "one.png")}, place.runs)
+    sides = done["ours"], done["Keras"]
+    return [
+        compare("one image: `tools.predict` / Keras and model.keras", "s", *sides, seconds),
+        compare("one image: peak memory of both", "MB", *sides, peak_megabytes),
+    ]
+
+
+def data_diff(place: Workplace) -> list[Result]:
+    """What changed in 60,000 images between two commits, beside sets of Python."""
+    clone = place.prepared()
+    commit(clone, "before")
+    clone.edit({"preprocess.split": "random"})
+    clone.run("dvc", "repro", "preprocess")
+    commit(clone, "after")
+    arrays = list_arrays(clone)
+    commands = {
+        "ours": lambda: clone.run("python", "-m", "tools.compare", "--data", "HEAD~1", "HEAD"),
+        "sets": lambda: clone.run(*SETS, *arrays),
+    }
+    done = run_in_turn(commands, place.runs)
+    what = "what changed in the data: `tools.compare --data` / sets of Python"
+    return [compare(what, "s", done["ours"], done["sets"], seconds)]
+
+
+def finished(place: Workplace) -> Clone:
+    """A clone with a model of two epochs."""
+    clone = place.fresh()
+    clone.edit({"train.epochs": 2})
+    clone.run("dvc", "repro")
+    return clone
+
+
+def commit(clone: Clone, message: str) -> None:
+    who = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
+    subprocess.run(
+        ["git", *who, "commit", "--quiet", "--all", "--message", message],
+        cwd=clone.folder, env=clone.environment, check=True,
+    )  # fmt: skip
+
+
+def list_arrays(clone: Clone) -> list[str]:
+    """The files in DVC's cache with the images of both commits, those of the first one first."""
+    paths = []
+    for revision in ("HEAD~1", "HEAD"):
+        shown = subprocess.run(
+            ["git", "show", f"{revision}:dvc.lock"],
+            cwd=clone.folder, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        for out in YAML(typ="safe").load(shown.stdout)["stages"]["preprocess"]["outs"]:
+            if Path(out["path"]).name.startswith("x_"):
+                md5 = out["md5"]
+                paths.append(f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}")
+    return paths
