@@ -33,7 +33,8 @@ def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     files["train/left/twice.png"] = files["train/left/00.png"]
     files["train/left/three times.png"] = files["train/left/00.png"]
     files["train/right/leaked.png"] = files["test/right/05.png"]
-    files["train/right/conflict.png"] = files["train/middle/conflict.png"] = noise(9_000)
+    grey = encode(np.full((12, 10), 7, np.uint8))  # constant, but in no array
+    files["train/right/conflict.png"] = files["train/middle/conflict.png"] = grey
     files["train/middle/black.png"] = encode(np.zeros((12, 10), np.uint8))
     files["test/middle/white.png"] = encode(np.full((12, 10), 255, np.uint8))
     rows = [
