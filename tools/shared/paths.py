@@ -8,6 +8,8 @@ RECIPES = Path("recipes.yaml")
 REQUIREMENTS = Path("requirements/pipeline.txt")
 STAGES = Path("stages")
 
+AUDIT = Path("audit")  # what tools.audit finds; Git ignores it
+
 CLASSIFIER = Path("models/classifier")  # what leaves the project
 MODEL = CLASSIFIER / "model.onnx"
 KERAS_MODEL = Path("models/model.keras")

@@ -1,0 +1,92 @@
+"""Trains a network for a task and lets it judge: the only file here that needs TensorFlow."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stages.run.plain import is_plain
+from stages.train.architectures import network_maker
+from stages.train.fitting import fit_network
+from stages.train.memory import refuse_too_large
+from stages.train.precision import warn_of_slow_arithmetic
+from stages.train.prediction import predict
+from stages.train.threads import use_threads
+from tools.audit.folds import Float32s, Images, Indices, Numbers, Task
+
+
+def make_judge(
+    pixels: Any,
+    labels: Numbers,
+    rows: Indices,
+    sections: Mapping[str, tuple[Any, Any]],
+    background: Any,
+    scratch: Path,
+    left: list[Task],
+) -> Callable[[Task], Float32s]:
+    """What trains the network of a task and gives its probabilities (judged images, classes).
+
+    `labels` (count,) are of all images of the source, `rows` those that any task trains on.
+    `sections` has `model` and `train` of each kind, `left` are the tasks that are to be done.
+    Checkpoints go to `scratch`: an interrupted training resumes.
+    """
+    everything: Any = (Images(pixels, rows), labels[rows])
+    first = next(iter(sections.values()))[1]
+    use_threads(first.threads)
+    warn_of_slow_arithmetic(first.precision)
+    epochs = Counter[str]()
+    for task in left:
+        epochs[task.kind] += sections[task.kind][1].epochs
+    watchers = {kind: estimate_seconds(kind, count) for kind, count in epochs.items()}
+
+    def judge(task: Task) -> Float32s:
+        model, train = sections[task.kind]
+        number = left.index(task) + 1
+        print(
+            f"Network {number} of {len(left)} ({task.kind}): {len(task.trained):,} images to train "
+            f"on, {len(task.judged):,} to judge"
+        )
+        make_network = network_maker(model, everything, everything)
+        refuse_too_large(make_network, model.name, 1, train.batch_size)
+        training: Any = (Images(pixels, task.trained), labels[task.trained])
+        checkpoints = scratch / task.name
+        network, _ = fit_network(
+            make_network, [training], None, task.seed, train, checkpoints, [watchers[task.kind]],
+            is_plain(), background,
+        )  # fmt: skip
+        images: Any = Images(pixels, task.judged)
+        found: Float32s = predict(network, images)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return found
+
+    return judge
+
+
+def estimate_seconds(kind: str, epochs: int) -> keras.callbacks.Callback:
+    """What says how long the networks of a kind take, `epochs` epochs in all.
+
+    By the second epoch: the first one also compiles.
+    """
+    start, done = 0.0, 0
+
+    def begin(_epoch: int, _logs: object) -> None:
+        nonlocal start
+        start = time.perf_counter()
+
+    def end(_epoch: int, _logs: object) -> None:
+        nonlocal done
+        done += 1
+        if done == 2 and epochs > done:
+            seconds = (time.perf_counter() - start) * (epochs - done)
+            print(
+                f"about {seconds:,.0f} s to go for {epochs - done} epochs of kind {kind}",
+                flush=True,
+            )
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
