@@ -58,6 +58,18 @@ MADE_LATER = {
     ".dvc/tmp/stages/sweep/": "a sweep, until it ends",
     ".dvc/tmp/stages/train/KEY": "a training, until it ends",
     ".venv/bin/activate": "make",
+    **dict.fromkeys(
+        [
+            "audit/",
+            *(
+                f"audit/{prefix}suspects.{kind}"
+                for prefix in ("", "test_")
+                for kind in ("html", "csv")
+            ),
+            "audit/near_duplicates.csv",
+        ],
+        "python -m tools.audit",
+    ),
     "export.json": "python -m tools.export",
     "models/classifier": "dvc repro",
     "packed-refs.lock": "git, while it runs",
