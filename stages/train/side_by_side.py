@@ -8,18 +8,17 @@ with no epoch left to train. So the bytes are those of members trained one after
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.shared.errors import UserError
 from stages.train.fitting import fit_member
+from stages.train.member_process import start_member_process
 from stages.train.memory import available_bytes, training_bytes
 from stages.train.parts import choose_parts, read_parts
 from stages.train.threads import use_threads
@@ -66,7 +65,7 @@ def fit_side_by_side(
         scratch=scratch, background=background,
     )  # fmt: skip
     context = get_context("spawn")  # a fork would copy the locks of TensorFlow's threads
-    pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    pool = ProcessPoolExecutor(processes, context, start_member_process)
     try:
         for done in as_completed([pool.submit(fit, member) for member in range(train.members)]):
             done.result()
@@ -94,16 +93,3 @@ def fit_in_process(
     use_threads(train.threads)
     parts, held_out = choose_parts(*read_parts(processed), train.refit)
     fit_member(member, make_network, parts, held_out, seed, train, scratch, False, background)
-
-
-def end_with_parent() -> None:
-    """Let this process end when its parent does, even a killed one: it would train on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    parent = parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
