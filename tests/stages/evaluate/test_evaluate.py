@@ -17,7 +17,7 @@ from stages.train.architectures import build_network
 from stages.train.onnx_graph import make_onnx
 
 IMAGES, LABELS = tiny_images(30, seed=2)
-TRUSTED = np.where(np.arange(30) == 0, -1, LABELS).astype(np.int32)  # the first one dropped
+TRUSTED = np.where(np.arange(30) == 0, -1, LABELS.astype(np.int32))  # the first one dropped
 DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 
 # Two images of each of two classes; the last is wrong.
