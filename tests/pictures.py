@@ -78,7 +78,7 @@ def process(data: Path, dataset: Any, place: Path, **split: object) -> dict[str,
         corrections.parent.mkdir(parents=True, exist_ok=True)
         corrections.write_text("image,old,new,reason\n", encoding="utf-8")
     preprocess(
-        place / "raw", corrections, place / "processed", place / "reports", dataset, section,
+        data, place / "raw", place / "processed", place / "reports", dataset, section,
         place / "scratch",
     )  # fmt: skip
     return {path.name: path.read_bytes() for path in (place / "processed").iterdir()}

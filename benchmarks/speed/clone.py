@@ -15,7 +15,7 @@ from stages.run.keys import get_value, set_value
 
 STAGE_COMMAND = ("python", "-E", "-m", "stages.run")
 STAGE_PATHS = {
-    "preprocess": ["data/raw", "data/mnist/corrections.csv", "data/processed", "reports"],
+    "preprocess": ["data", "data/raw", "data/processed", "reports"],
     "train": ["data/processed", "models", "reports"],
     "evaluate": ["models", "data/processed", "reports"],
 }  # as dvc.yaml calls them; tests/benchmarks compares

@@ -34,7 +34,7 @@ from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
     from stages.preprocess.encoded import Encoded
-    from stages.run.params import Dataset, Preprocess
+    from stages.run.params import Dataset, NamedDataset, Preprocess
 
 LEARNT_FROM = ("train", "validation")  # the splits whose labels are corrected
 
@@ -59,9 +59,10 @@ class Selection:
 
 
 def main(
-    raw: Path, corrections: Path, processed: Path, reports: Path, dataset: Dataset,
+    data: Path, raw: Path, processed: Path, reports: Path, dataset: NamedDataset,
     preprocess: Preprocess, scratch: Path,
 ) -> None:  # fmt: skip
+    corrections = data / dataset.folder / "corrections.csv"
     selection = select_images(raw, corrections, dataset, preprocess, scratch)
     pixels, rows = selection.source.pixels, selection.rows
     refuse_full_disk(processed, pixels, sum(map(len, rows.values())))

@@ -1,6 +1,7 @@
 """preprocess: pairs of IDX files checked against each other, and the six arrays it writes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,11 @@ def write_raw(raw: Path, **contents: bytes) -> Path:
 
 
 def main(raw: Path, processed: Path, dataset: Any, preprocess: Any) -> None:
-    corrections, reports = raw.parent / "corrections.csv", raw.parent / "reports"
-    corrections.write_text("image,old,new,reason\n", encoding="utf-8")
-    run(raw, corrections, processed, reports, dataset, preprocess, raw.parent / "scratch")
+    data, reports, scratch = (raw.parent / name for name in ("data", "reports", "scratch"))
+    (data / "tiny").mkdir(parents=True, exist_ok=True)
+    (data / "tiny/corrections.csv").write_text("image,old,new,reason\n", encoding="utf-8")
+    named = SimpleNamespace(**vars(dataset), folder="tiny")
+    run(data, raw, processed, reports, named, preprocess, scratch)
 
 
 # Pairs of images and labels
