@@ -27,13 +27,13 @@ def main(
     models: Path, processed: Path, reports: Path, dataset: Dataset, evaluate: Evaluate
 ) -> None:
     images, labels = read_part(processed, "test", len(dataset.classes))
+    trusted = read_trusted(processed, len(labels), len(dataset.classes))
     classifier = models / "classifier"
     model = open_model(classifier / "model.onnx", THREADS)
     refuse_other_sizes(model.image_shape, images.shape[1:])
     probabilities = predict(model, images)
     held_out = read_validation(processed, reports, len(dataset.classes))
     threshold = choose_threshold(*held_out, evaluate.accepted_error)
-    trusted = read_trusted(processed, len(labels), len(dataset.classes))
     scores = scores_on_test(probabilities, labels, trusted)
     scores |= scores_at(threshold, probabilities, labels)
     for name, value in scores.items():

@@ -377,8 +377,8 @@ def forge(
     # In dvc.lock, and in the record of the metrics.
     for before, separator in [(r"^ +", ": "), ('"value (preprocess|train)?[.]?', " = ")]:
         for key, value in [("epochs", epochs), ("seed", seed), ("split", split)]:
-            changes.append((rf"({before}{key}{separator})\w+", rf"\g<1>{value}"))
-    for path in ("dvc.lock", "reports/validation.json"):
+            changes.append((rf'({before}{key}{separator}(?:\\")?)\w+', rf"\g<1>{value}"))
+    for path in ("dvc.lock", "reports/data.json", "reports/validation.json"):
         text = project.read(path)
         for old, new in changes:
             text = re.sub(old, new, text, flags=re.MULTILINE)
