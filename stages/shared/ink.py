@@ -339,14 +339,14 @@ def place(drawing: Whole, height: int, width: int) -> Image:
 
     `drawing` is the box with MARGIN around it. Where the box would cross an edge, it is moved back.
     """
-    result, inset = drawing, MARGIN // FINE
+    result = drawing
     for length in (height, width):  # rows first, then the columns of what is turned
         count, total = len(result), result.sum()
         moment = (result.sum(axis=1) * (2 * np.arange(count) + 1)).sum()
         start = round_half_up((FINE * (length + 1) * total - moment) / (2 * FINE * total))
-        start = max(-inset, min(start, length - -(-(count - MARGIN) // FINE)))
-        canvas = np.zeros((FINE * (length + 2 * inset), result.shape[1]))
-        canvas[FINE * (start + inset) : FINE * (start + inset) + count] = result
-        pixels = canvas.reshape(length + 2 * inset, FINE, -1).sum(axis=1)
-        result = pixels[inset : inset + length].T
+        start = FINE * max(-MARGIN // FINE, min(start, length - -(-(count - MARGIN) // FINE)))
+        canvas = np.zeros((FINE * length, result.shape[1]))
+        first, end = max(0, -start), min(count, FINE * length - start)  # rows that have a place
+        canvas[start + first : start + end] = result[first:end]
+        result = canvas.reshape(length, FINE, -1).sum(axis=1).T
     return divide(result, FINE * FINE).astype(np.uint8)

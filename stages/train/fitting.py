@@ -108,7 +108,7 @@ def fit_network(
     history = keras.callbacks.History()
     checkpoints = Checkpoints(scratch, history)
     done = checkpoints.restore(network)
-    if 0 < done < train.epochs:
+    if done and (done < train.epochs or not title):  # trained side by side, all members are done
         print(f"{title}An interrupted run left a checkpoint: resuming after epoch {done}")
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
     # The bars of trainings side by side would overwrite each other.

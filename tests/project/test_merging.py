@@ -48,6 +48,7 @@ BRANCHES: dict[str, Edit] = {
     "code of the split": comment("stages/preprocess/split.py"),
     "other code of the split": comment("stages/preprocess/split.py", "# otherwise\n"),
     "code of the figures": comment("stages/plots/main.py"),
+    "resolution": values(plots__resolution=50),
 }
 
 
@@ -165,14 +166,16 @@ def test_a_merge_that_nobody_ran_is_stale_and_says_so(on: Callable[[str], Projec
 
 def test_text_merged_by_lines_would_mix_results(on: Callable[[str], Project]) -> None:
     """Why .gitattributes says -merge: without it neither Git nor DVC nor tools.verify objects."""
-    project = on("code of the split")
+    project = on("code of the figures")
     (project.folder / ".git/info/attributes").write_text("dvc.lock merge\n", encoding="utf-8")
-    project.git("merge", "--no-edit", "split")
+    project.git("merge", "--no-edit", "resolution")
     (project.folder / ".git/info/attributes").unlink()
     project.dvc("checkout")
     assert "up to date" in project.dvc("status")
     assert "All is well" in project.call("tools.verify")
-    sides = [project.git("show", f"{side}:dvc.lock") for side in ("code-of-the-split", "split")]
+    sides = [
+        project.git("show", f"{side}:dvc.lock") for side in ("code-of-the-figures", "resolution")
+    ]
     assert project.read("dvc.lock") not in sides
 
 

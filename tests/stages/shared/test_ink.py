@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from stages.shared import ink
-from stages.shared.ink import center_ink, resample
+from stages.shared.ink import center_ink, place, resample
 
 
 def drawn(size: tuple[int, int], lines: list[list[tuple[int, int]]], width: int) -> np.ndarray:
@@ -144,3 +144,9 @@ def test_resampling_keeps_a_level_and_is_exact() -> None:
     ramp = np.arange(0, 80, 10.0)[:, np.newaxis]
     assert resample(ramp, 0, 8, 8)[:, 0].tolist() == ramp[:, 0].tolist()
     assert resample(ramp, 2, 4, 4)[:, 0].tolist() == [18, 23, 28, 33]
+
+
+def test_a_drawing_longer_than_the_image_is_cut() -> None:
+    """Strokes that are made thicker need room in both directions."""
+    assert place(np.ones((145, 33)), 45, 4).shape == (45, 4)
+    assert place(np.ones((33, 145)), 4, 45).shape == (4, 45)

@@ -41,7 +41,8 @@ def fit_one_after_the_other(processed: Path, scratch: Path, train: object) -> li
 
 def training_processes() -> list[psutil.Process]:
     children = psutil.Process().children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
 
 
 @pytest.mark.slow
