@@ -5,10 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from ruamel.yaml import YAML
-from sklearn.datasets import load_sample_images
 
 from benchmarks.speed.clone import Clone
 from benchmarks.speed.measure import Measurement, run_in_turn
@@ -17,6 +14,7 @@ from benchmarks.speed.workplace import Workplace
 
 JPEGS = 4_000
 SIDE = 320  # pixels of each JPEG
+PICTURES = ("python", "-m", "benchmarks.speed.pictures")
 PILLOW = ("python", "-m", "benchmarks.peers.pillow_loop")
 KERAS = ("python", "-m", "benchmarks.peers.keras_predict")
 SETS = ("python", "-m", "benchmarks.peers.sets_of_images")
@@ -26,10 +24,10 @@ def image_files(place: Workplace) -> list[Result]:
     """`preprocess` on JPEG files, none seen before, beside a loop of Pillow's on one core."""
     clone = place.fresh()
     photos = place.folder / "photos"
-    write_jpegs(photos)
+    clone.run(*PICTURES, "photos", str(photos), str(JPEGS), str(SIDE))
     clone.run("python", "-m", "tools.dataset", "photos", str(photos), "--size", "64", "--untracked")
     clone.edit({"dataset": "photos", "preprocess.split": "stratified"})
-    clone.stage("fetch")
+    clone.run("dvc", "repro", "fetch")
     cache = place.folder / "cache"
     reading = Clone(clone.folder, clone.environment | {"XDG_CACHE_HOME": str(cache)})
 
@@ -46,25 +44,10 @@ def image_files(place: Workplace) -> list[Result]:
     return [compare(what, "s", done["ours"], done["Pillow"], seconds, note)]
 
 
-def write_jpegs(folder: Path) -> None:
-    """Different pieces of scikit-learn's two photographs, a class each."""
-    photographs = load_sample_images()
-    for name, pixels in zip(photographs.filenames, photographs.images, strict=True):
-        photograph = Image.fromarray(pixels)
-        of_class = folder / Path(name).stem
-        of_class.mkdir(parents=True)
-        width = photograph.width - SIDE
-        for number in range(JPEGS // 2):
-            left, top = number % width, 4 * (number // width)
-            piece = photograph.crop((left, top, left + SIDE, top + SIDE))
-            piece.save(of_class / f"{number}.jpg", quality=90)
-
-
 def one_prediction(place: Workplace) -> list[Result]:
     """`tools.predict` on one PNG file, as a whole process, beside Keras with model.keras."""
     clone = finished(place)
-    digit = np.load(clone.folder / "data/processed/x_test.npy", mmap_mode="r")[0]
-    Image.fromarray(digit).resize((112, 112)).save(clone.folder / "one.png")
+    clone.run(*PICTURES, "digit", "one.png")
 
     def ours() -> Measurement:
         return clone.run("python", "-m", "tools.predict", "one.png")
