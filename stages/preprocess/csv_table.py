@@ -45,10 +45,10 @@ class Table(NamedTuple):
     groups: list[str]
 
 
-def read_source(raw: Path, dataset: Dataset, stated: CsvFormat, scratch: Path) -> Source:
-    """The images of each file in the order of dataset.yaml; their pixels go to `scratch`."""
+def read_source(raw: Path, dataset: Dataset, stated: CsvFormat, temporary: Path) -> Source:
+    """The images of each file in the order of dataset.yaml; their pixels go to `temporary`."""
     roles = sort_roles(vars(dataset.files))
-    tables = [read_table(raw, role, dataset, stated.label, scratch) for role in roles]
+    tables = [read_table(raw, role, dataset, stated.label, temporary) for role in roles]
     labels = [
         number_table(table, dataset.classes, stated.first_label, raw / f"{role}.csv")
         for role, table in zip(roles, tables, strict=True)
@@ -58,7 +58,7 @@ def read_source(raw: Path, dataset: Dataset, stated: CsvFormat, scratch: Path) -
     names = [f"{role}.csv, image {row}" for role, table in zip(roles, tables, strict=True)
              for row in range(len(table.labels))]  # fmt: skip
     return Source(
-        fit_arrays([table.pixels for table in tables], dataset.images, scratch / "fitted"),
+        fit_arrays([table.pixels for table in tables], dataset.images, temporary / "fitted"),
         np.concatenate(labels),
         number_splits(splits, "csv"),
         number_groups(groups) if dataset.splits.group else None,
@@ -67,13 +67,13 @@ def read_source(raw: Path, dataset: Dataset, stated: CsvFormat, scratch: Path) -
     )
 
 
-def read_table(raw: Path, role: str, dataset: Dataset, label: str, scratch: Path) -> Table:
+def read_table(raw: Path, role: str, dataset: Dataset, label: str, temporary: Path) -> Table:
     """Raises UserError unless the columns are there and each pixel is from 0 to 255."""
     path = raw / f"{role}.csv"
     shape = shape_of(dataset.images)
     table = Table(np.zeros((0, *shape), np.uint8), [], [], [])
-    scratch.mkdir(parents=True, exist_ok=True)
-    pixels = scratch / f"{role}.pixels"
+    temporary.mkdir(parents=True, exist_ok=True)
+    pixels = temporary / f"{role}.pixels"
     group = dataset.splits.group
     texts = {name: str for name in (label, group, SPLIT) if name}
     if not path.is_file():

@@ -19,7 +19,7 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}  # codes of whole n
 QMNIST_COLUMNS = 8  # QMNIST's labels have the class in the first of eight columns
 
 
-def read_source(raw: Path, dataset: Dataset, stated: IdxFormat, scratch: Path) -> Source:
+def read_source(raw: Path, dataset: Dataset, stated: IdxFormat, temporary: Path) -> Source:
     """The images of train_images.idx and, if there is one, test_images.idx, with their labels."""
     parts, labels, splits = [], [], []
     for name, split in (("train", TRAIN), ("test", TEST)):
@@ -35,7 +35,7 @@ def read_source(raw: Path, dataset: Dataset, stated: IdxFormat, scratch: Path) -
         return f"train image {row}" if row < first else f"test image {row - first}"
 
     return Source(
-        fit_arrays(parts, dataset.images, scratch),
+        fit_arrays(parts, dataset.images, temporary),
         np.concatenate(labels),
         np.concatenate(splits),
         None,

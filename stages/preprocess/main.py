@@ -60,10 +60,10 @@ class Selection:
 
 def main(
     data: Path, raw: Path, processed: Path, reports: Path, dataset: NamedDataset,
-    preprocess: Preprocess, scratch: Path,
+    preprocess: Preprocess, temporary: Path,
 ) -> None:  # fmt: skip
     corrections = data / dataset.folder / "corrections.csv"
-    selection = select_images(raw, corrections, dataset, preprocess, scratch)
+    selection = select_images(raw, corrections, dataset, preprocess, temporary)
     pixels, rows = selection.source.pixels, selection.rows
     refuse_full_disk(processed, pixels, sum(map(len, rows.values())))
     dtype = np.uint8 if len(dataset.classes) <= 256 else np.uint16
@@ -77,15 +77,15 @@ def main(
 
 
 def select_images(
-    raw: Path, corrections: Path, dataset: Dataset, preprocess: Preprocess, scratch: Path
+    raw: Path, corrections: Path, dataset: Dataset, preprocess: Preprocess, temporary: Path
 ) -> Selection:
     """Read the source, correct its labels, and split it by the labels as given.
 
-    `corrections` is the path of corrections.csv. Nothing is written but to `scratch`. Raises
+    `corrections` is the path of corrections.csv. Nothing is written but to `temporary`. Raises
     UserError for all that is wrong with the source, its splits or its corrections.
     """
     stated = read_corrections(corrections, dataset.classes)
-    source = read_source(raw, dataset, scratch)
+    source = read_source(raw, dataset, temporary)
     labels = correct_labels(source, stated, dataset.classes, corrections)
     contents = compare_pixels(source)
     left_out = find_contradictions(source, labels, contents.numbers, dataset.skip_bad)
@@ -113,7 +113,7 @@ def refuse_no_trusted_label(labels: Numbers, corrections: Path) -> None:
         )
 
 
-def read_source(raw: Path, dataset: Dataset, scratch: Path) -> Source:
+def read_source(raw: Path, dataset: Dataset, temporary: Path) -> Source:
     """The raw images by the reader of their format, decoded if they are image files."""
     stated: Any = dataset.format
     # Imported when needed: each brings a library that the others do without.
@@ -121,15 +121,15 @@ def read_source(raw: Path, dataset: Dataset, scratch: Path) -> Source:
         case "idx":
             from stages.preprocess.idx import read_source as read_idx  # noqa: PLC0415
 
-            return read_idx(raw, dataset, stated, scratch)
+            return read_idx(raw, dataset, stated, temporary)
         case "npz":
             from stages.preprocess.npz import read_source as read_npz  # noqa: PLC0415
 
-            return read_npz(raw, dataset, stated, scratch)
+            return read_npz(raw, dataset, stated, temporary)
         case "csv":
             from stages.preprocess.csv_table import read_source as read_csv  # noqa: PLC0415
 
-            return read_csv(raw, dataset, stated, scratch)
+            return read_csv(raw, dataset, stated, temporary)
         case "parquet":
             from stages.preprocess.parquet import read_encoded as read_parquet  # noqa: PLC0415
 

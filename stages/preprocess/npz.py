@@ -41,8 +41,8 @@ NAMES = {
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
-def read_source(raw: Path, dataset: Dataset, stated: NpzFormat, scratch: Path) -> Source:
-    """The images and labels of all.npz; its arrays are unpacked to `scratch` and mapped."""
+def read_source(raw: Path, dataset: Dataset, stated: NpzFormat, temporary: Path) -> Source:
+    """The images and labels of all.npz; its arrays are unpacked to `temporary` and mapped."""
     path = raw / "all.npz"
     if not path.is_file():
         raise UserError(f"{path} is missing: `dvc repro fetch` brings it")
@@ -52,7 +52,7 @@ def read_source(raw: Path, dataset: Dataset, stated: NpzFormat, scratch: Path) -
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
             for images_name, labels_name, split in find_arrays(set(members), path):
                 images, numbers = (
-                    unpack_array(archive, members[name], scratch)
+                    unpack_array(archive, members[name], temporary)
                     for name in (images_name, labels_name)
                 )
                 numbers = one_label_each(numbers, len(images), labels_name)
@@ -77,7 +77,7 @@ def read_source(raw: Path, dataset: Dataset, stated: NpzFormat, scratch: Path) -
         raise IndexError(row)
 
     return Source(
-        fit_arrays(parts, dataset.images, scratch / "fitted"),
+        fit_arrays(parts, dataset.images, temporary / "fitted"),
         np.concatenate(labels),
         np.concatenate(splits),
         None,
@@ -103,10 +103,10 @@ def find_arrays(members: set[str], path: Path) -> list[tuple[str, str, int]]:
     return found
 
 
-def unpack_array(archive: zipfile.ZipFile, member: str, scratch: Path) -> npt.NDArray[Any]:
+def unpack_array(archive: zipfile.ZipFile, member: str, temporary: Path) -> npt.NDArray[Any]:
     """The array, mapped from a file: it may be larger than memory, and the archive packs it."""
-    path = scratch / member
-    refuse_no_room(scratch, archive.getinfo(member).file_size, "Make room")
+    path = temporary / member
+    refuse_no_room(temporary, archive.getinfo(member).file_size, "Make room")
     with archive.open(member) as packed, path.open("wb") as plain:
         shutil.copyfileobj(packed, plain, 1 << 20)
     return open_memmap(path, mode="r")  # which refuses pickled objects

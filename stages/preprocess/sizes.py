@@ -22,12 +22,12 @@ def shape_of(images: Images) -> tuple[int, ...]:
     return images.height, images.width, *([3] if images.colour == "rgb" else [])
 
 
-def fit_arrays(arrays: Sequence[Pixels], images: Images, scratch: Path) -> Rows:
+def fit_arrays(arrays: Sequence[Pixels], images: Images, temporary: Path) -> Rows:
     """Arrays (count, h, w) or (count, h, w, channels); those of other size are brought to it.
 
     Raises UserError for other shapes.
     """
-    return Rows([fit_array(array, images, scratch / f"{n}.npy") for n, array in enumerate(arrays)])
+    return Rows([fit_array(array, images, temporary / f"{n}.npy") for n, array in enumerate(arrays)])
 
 
 def fit_array(array: Pixels, images: Images, path: Path) -> Pixels:

@@ -21,9 +21,10 @@ def run_stage(stage: str, paths: list[str]) -> None:
     """Check all of params.yaml, call the stage's main, check that no input changed meanwhile.
 
     `main` names what it needs. Its `Path` arguments come from the command line, in order;
-    `scratch` is a folder that stays after a failure for the next run with the same inputs, until
-    a run of the stage succeeds; `plain` says whether to debug (plain.py); every other argument is
-    the section of params.yaml of that name, and `dataset` what the data set's dataset.yaml says.
+    `temporary` is a folder that goes when the stage has ended well, and `scratch` one that after a
+    failure is there for the next run with the same inputs; `plain` says whether to debug
+    (plain.py); every other argument is the section of params.yaml of that name, and `dataset` what
+    the data set's dataset.yaml says.
 
     Raises UserError for everything that the user can mend.
     """
@@ -33,17 +34,17 @@ def run_stage(stage: str, paths: list[str]) -> None:
     refuse_other_inputs(stage)
     with hold_lock(TEMPORARY / f"{stage}.lock"):
         stage_main = import_stage(stage).main
-        own: dict[str, Any] = {
-            "scratch": TEMPORARY / stage / fingerprint(inputs, recorded_environment()),
-            "plain": is_plain(),
-        }
+        folder = TEMPORARY / stage
+        own: dict[str, Any] = {"plain": is_plain(), "temporary": folder / "temporary"}
+        if "scratch" in inspect.signature(stage_main).parameters:  # it takes reading every input
+            own["scratch"] = folder / fingerprint(inputs, recorded_environment())
         arguments = bind_arguments(stage_main, paths, sections | own)
         record = make_record(declared) if declared.metrics else []
         stage_main(**arguments)
         refuse_changes(inputs, read_inputs(stage))
         for path in declared.metrics:
             add_record(Path(path), record)
-        shutil.rmtree(TEMPORARY / stage, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def bind_arguments(stage_main: Any, paths: list[str], known: dict[str, Any]) -> dict[str, Any]:
