@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +27,13 @@ def main(processed: Path, reports: Path, folder: Path, dataset: Dataset, plots: 
     use_style()
     if lacking := draw_as_written([*dataset.classes, dataset.class_axis]):
         print(lacking)
-    figures_by_name = draw_figures(processed, reports, dataset, plots.confused_pairs)
-    save_figures(figures_by_name, folder, plots.resolution)
+    save_figures(list_figures(processed, reports, dataset, plots), folder, plots.resolution)
 
 
-def draw_figures(
-    processed: Path, reports: Path, dataset: Dataset, confused_pairs: int
-) -> dict[str, Figure]:
-    """Every figure by the name of its file."""
+def list_figures(
+    processed: Path, reports: Path, dataset: Dataset, plots: Plots
+) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure, by the name of its file."""
     classes, axis = dataset.classes, dataset.class_axis
     x_train, y_train = read_part(processed, "train", len(classes))
     x_test, y_test = read_part(processed, "test", len(classes))
@@ -40,19 +41,22 @@ def draw_figures(
     predicted = read_predicted(reports / "probabilities_test.npy", (len(y_test), len(classes)))
     counts, left_out = read_confusion(reports / "confusion.json", len(classes))
     of_splits = {"Train": y_train, "Validation": y_validation, "Test": y_test}
+    history, recall = read_table(reports / "history.csv"), read_json(reports / "classes.json")
+    images_of_splits: dict[str, figures.Integers] = {
+        split: np.bincount(y, minlength=len(classes)) for split, y in of_splits.items()
+    }
+    predictions = partial(figures.predictions, x_test, y_test, predicted, classes)
     return {
-        "samples": figures.samples(x_train, y_train, classes),
-        "class_distribution": figures.class_distribution(
-            {split: np.bincount(y, minlength=len(classes)) for split, y in of_splits.items()},
-            classes,
-            axis,
+        "samples": partial(figures.samples, x_train, y_train, classes),
+        "class_distribution": partial(figures.class_distribution, images_of_splits, classes, axis),
+        "training_curves": partial(figures.training_curves, history),
+        "confusion_matrix": partial(figures.confusion_matrix, counts, classes),
+        "confused_pairs": partial(
+            figures.confused_pairs, counts, classes, plots.confused_pairs, left_out
         ),
-        "training_curves": figures.training_curves(read_table(reports / "history.csv")),
-        "confusion_matrix": figures.confusion_matrix(counts, classes),
-        "confused_pairs": figures.confused_pairs(counts, classes, confused_pairs, left_out),
-        "class_recall": figures.class_recall(read_json(reports / "classes.json"), classes, axis),
-        "correct_predictions": figures.predictions(x_test, y_test, predicted, classes, right=True),
-        "wrong_predictions": figures.predictions(x_test, y_test, predicted, classes, right=False),
+        "class_recall": partial(figures.class_recall, recall, classes, axis),
+        "correct_predictions": partial(predictions, right=True),
+        "wrong_predictions": partial(predictions, right=False),
     }
 
 

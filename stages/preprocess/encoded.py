@@ -55,7 +55,7 @@ def decode_source(encoded: Encoded, dataset: Dataset, cache: Path) -> Source:
             places[absent] = store.find(encoded.digests[absent])
         print(
             f"{len(lacking):,} images decoded, {known:,} known from before; all are "
-            f" kept in {store.folder}"
+            f"kept in {store.folder}"
         )
         good = np.flatnonzero(places >= 0)
         lost = "decoded, but its pixels are not in the store; run again"

@@ -27,7 +27,9 @@ def fit_arrays(arrays: Sequence[Pixels], images: Images, temporary: Path) -> Row
 
     Raises UserError for other shapes.
     """
-    return Rows([fit_array(array, images, temporary / f"{n}.npy") for n, array in enumerate(arrays)])
+    return Rows(
+        [fit_array(array, images, temporary / f"{n}.npy") for n, array in enumerate(arrays)]
+    )
 
 
 def fit_array(array: Pixels, images: Images, path: Path) -> Pixels:

@@ -45,10 +45,10 @@ class Rows:
 
     def __getitem__(self, images: npt.NDArray[np.integer[Any]]) -> Pixels:
         rows = self.places[images]
-        if len(self.arrays) == 1:
-            found = self.arrays[0][rows]
+        if len(self.arrays) == 1:  # without a second copy
+            only: Pixels = self.arrays[0][rows]
             release_memory(self.arrays[0])
-            return found
+            return only
         found = np.empty((len(rows), *self.shape), np.uint8)
         array_of = np.searchsorted(self.starts, rows, side="right") - 1
         for number, array in enumerate(self.arrays):

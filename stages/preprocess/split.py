@@ -110,7 +110,7 @@ def shuffle(count: int, seed: int) -> Indices:
     NumPy promises that of RandomState alone (NEP 19): no update of it may move an image to the
     other side.
     """
-    return np.random.RandomState(seed).permutation(count)  # noqa: NPY002
+    return np.random.RandomState(seed).permutation(count)
 
 
 def draw_stratified(labels: Numbers, held_out: int, seed: int) -> Indices:

@@ -1,21 +1,25 @@
 """plots: which files it writes, and that each figure shows the arrays it should."""
 
 import json
+import os
 import shutil
+import signal
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import CLASSES, make_section, tiny_dataset, tiny_files, tiny_images
 from matplotlib.figure import Figure
+from PIL import Image
 
 from stages.evaluate.class_scores import confusion_counts, confusion_rows, score_rows
 from stages.plots import figures
-from stages.plots.main import draw_figures, main
+from stages.plots.main import list_figures, main
+from stages.plots.saving import save_figure, save_figures
 from stages.run.params import Dataset, Plots
 from stages.shared.arrays import write_array
 from stages.shared.errors import UserError
@@ -66,6 +70,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+PLOTS = make_section(Plots, resolution=40, confused_pairs=10)
+
+
 def draw(inputs: Path, folder: Path, resolution: int = 40, confused_pairs: int = 10) -> None:
     section = make_section(Plots, resolution=resolution, confused_pairs=confused_pairs)
     main(inputs / "processed", inputs / "reports", folder, DATASET, section)
@@ -74,16 +81,10 @@ def draw(inputs: Path, folder: Path, resolution: int = 40, confused_pairs: int =
 @pytest.fixture(scope="module")
 def drawn(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Figure]]:
     """The folder in which the stage has drawn, and its figures by name."""
-    folder, kept = tmp_path_factory.mktemp("figures"), {}
-
-    def draw_and_keep(*arguments: Any) -> dict[str, Figure]:
-        kept.update(draw_figures(*arguments))
-        return kept
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stages.plots.main.draw_figures", draw_and_keep)
-        draw(inputs, folder)
-    return folder, kept
+    folder = tmp_path_factory.mktemp("figures")
+    draw(inputs, folder)
+    drawings = list_figures(inputs / "processed", inputs / "reports", DATASET, PLOTS)
+    return folder, {name: draw_figure() for name, draw_figure in drawings.items()}
 
 
 def pixels(path: Path) -> tuple[int, int]:
@@ -105,8 +106,8 @@ def test_a_picture_has_its_size_at_the_resolution(drawn, name):
 
 
 def test_the_resolution_is_obeyed(inputs, tmp_path, monkeypatch):
-    one_figure = {"samples": figures.samples(*TRAIN, CLASSES)}
-    monkeypatch.setattr("stages.plots.main.draw_figures", lambda *_: one_figure)
+    one_figure = {"samples": partial(figures.samples, *TRAIN, CLASSES)}
+    monkeypatch.setattr("stages.plots.main.list_figures", lambda *_: one_figure)
     draw(inputs, tmp_path, resolution=30)
     assert pixels(tmp_path / "samples.png") == (300, 150)
 
@@ -153,12 +154,9 @@ def test_the_confusion_is_read_from_the_report(drawn):
 
 
 def test_a_missing_report_is_an_error_before_anything_is_drawn(inputs, tmp_path):
-    section = make_section(Plots, resolution=40, confused_pairs=10)
     (tmp_path / "reports").mkdir()
     with pytest.raises(UserError, match=r"probabilities_test\.npy is missing"):
-        main(
-            inputs / "processed", tmp_path / "reports", tmp_path / "figures", DATASET, section
-        )  # fmt: skip
+        main(inputs / "processed", tmp_path / "reports", tmp_path / "figures", DATASET, PLOTS)
     assert not (tmp_path / "figures").exists()
 
 
@@ -179,3 +177,47 @@ def test_arrays_that_do_not_fit_are_refused(inputs, tmp_path, path, array, messa
     with pytest.raises(UserError, match=message):
         draw(copied, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
+
+
+def end_unless(process: int, signal_number: int) -> Figure:
+    """Stands for a figure that kills the process which draws it, but for the named one."""
+    if os.getpid() != process:
+        os.kill(os.getpid(), signal_number)
+    return figures.samples(*TRAIN, CLASSES)
+
+
+def refuse(message: str) -> Figure:
+    raise UserError(message)
+
+
+def save_both(folder: Path, second: partial[Figure]) -> None:
+    first = partial(figures.samples, *TRAIN, CLASSES)
+    save_figures({"first": first, "second": second}, folder, 20)
+
+
+def test_what_the_other_process_leaves_undone_is_drawn_by_this_one(tmp_path):
+    save_both(tmp_path, partial(end_unless, os.getpid(), signal.SIGKILL))
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_a_fault_in_a_figure_of_the_other_process_is_said_once(tmp_path, capfd):
+    with pytest.raises(UserError, match="a figure with a fault"):
+        save_both(tmp_path, partial(refuse, "a figure with a fault"))
+    assert capfd.readouterr().err == ""
+
+
+def test_one_core_draws_the_same_bytes(inputs, drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.plots.saving.can_fork", lambda: False)
+    draw(inputs, tmp_path)
+    for name in SIZES:
+        assert (tmp_path / f"{name}.png").read_bytes() == (drawn[0] / f"{name}.png").read_bytes()
+
+
+@pytest.mark.parametrize("resolution", [40, 37])
+def test_a_picture_has_the_pixels_that_savefig_gives(tmp_path, resolution):
+    figure = figures.samples(*TRAIN, CLASSES)
+    save_figure(tmp_path / "ours.png", figure, resolution)
+    figures.samples(*TRAIN, CLASSES).savefig(tmp_path / "theirs.png", dpi=resolution)
+    with Image.open(tmp_path / "ours.png") as ours, Image.open(tmp_path / "theirs.png") as theirs:
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs.convert("RGB")))
+        assert ours.info["dpi"] == theirs.info["dpi"]
