@@ -12,7 +12,8 @@ from benchmarks.speed.measure import Measurement, run_in_turn
 from benchmarks.speed.results import Result, compare, peak_megabytes, seconds
 from benchmarks.speed.workplace import Workplace
 
-JPEGS = 4_000
+JPEGS = 20_000
+NEW = 200
 SIDE = 320  # pixels of each JPEG
 PICTURES = ("python", "-m", "benchmarks.speed.pictures")
 PILLOW = ("python", "-m", "benchmarks.peers.pillow_loop")
@@ -21,27 +22,48 @@ SETS = ("python", "-m", "benchmarks.peers.sets_of_images")
 
 
 def image_files(place: Workplace) -> list[Result]:
-    """`preprocess` on JPEG files, none seen before, beside a loop of Pillow's on one core."""
+    """`preprocess` on JPEG files beside a loop of Pillow's, and where it knows all but 1 %."""
+    everything, known = photographs(place, JPEGS), photographs(place, JPEGS - NEW)
+    cache, filled = place.folder / "cache", place.folder / "filled"
+    decode(known, filled)
+
+    def all_new() -> Measurement:
+        shutil.rmtree(cache, ignore_errors=True)
+        return decode(everything, cache)
+
+    def few_new() -> Measurement:
+        shutil.rmtree(cache)
+        shutil.copytree(filled, cache)
+        return decode(everything, cache)
+
+    sides = {"ours": all_new, "Pillow": lambda: everything.run(*PILLOW), "few": few_new}
+    done = run_in_turn(sides, place.runs)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    files = f"{JPEGS:,} of {SIDE} x {SIDE} pixels, to 64 x 64"
+    note = f"{files}; ours on {cores} cores, start-up included"
+    what = "decoding JPEGs: `preprocess` / a Pillow loop on one core"
+    few = "1 % new JPEGs: `preprocess` / all of them new"
+    return [
+        compare(what, "s", done["ours"], done["Pillow"], seconds, note),
+        compare(few, "s", done["few"], done["ours"], seconds, files),
+    ]
+
+
+def photographs(place: Workplace, count: int) -> Clone:
+    """A clone with so many JPEG files in data/raw; those of a smaller number are among them."""
     clone = place.fresh()
-    photos = place.folder / "photos"
-    clone.run(*PICTURES, "photos", str(photos), str(JPEGS), str(SIDE))
-    clone.run("python", "-m", "tools.dataset", "photos", str(photos), "--size", "64", "--untracked")
+    folder = clone.folder.parent / "photos"
+    clone.run(*PICTURES, "photos", str(folder), str(count), str(SIDE))
+    clone.run("python", "-m", "tools.dataset", "photos", str(folder), "--size", "64", "--untracked")
     clone.edit({"dataset": "photos", "preprocess.split": "stratified"})
     clone.run("dvc", "repro", "fetch")
-    cache = place.folder / "cache"
-    reading = Clone(clone.folder, clone.environment | {"XDG_CACHE_HOME": str(cache)})
+    return clone
 
-    def ours() -> Measurement:
-        shutil.rmtree(cache, ignore_errors=True)
-        return reading.stage("preprocess")
 
-    done = run_in_turn({"ours": ours, "Pillow": lambda: clone.run(*PILLOW)}, place.runs)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    note = (
-        f"{JPEGS:,} of {SIDE} x {SIDE} pixels, to 64 x 64; ours on {cores} cores, start-up included"
-    )
-    what = "decoding JPEGs: `preprocess` / a Pillow loop on one core"
-    return [compare(what, "s", done["ours"], done["Pillow"], seconds, note)]
+def decode(clone: Clone, cache: Path) -> Measurement:
+    """`preprocess` with its decoded images in that folder."""
+    environment = clone.environment | {"XDG_CACHE_HOME": str(cache)}
+    return Clone(clone.folder, environment).stage("preprocess")
 
 
 def one_prediction(place: Workplace) -> list[Result]:

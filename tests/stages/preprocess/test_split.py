@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from stages.preprocess.source import NO_SPLIT, TEST, TRAIN, VALIDATION
 from stages.preprocess.split import (
+    draw_stratified,
     hold_out,
     join_units,
     refuse_absent_classes,
+    shuffle,
     split_images,
     spread_splits,
 )
@@ -73,6 +75,25 @@ def test_stratified_keeps_the_share_of_every_class():
         train, validation = split_of(labels, "stratified", seed=seed)
         assert np.bincount(labels[train]).tolist() == [80, 40, 8]
         assert np.bincount(labels[validation]).tolist() == [20, 10, 2]
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=2, max_size=60),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_stratified_draw_has_of_each_class_its_share_rounded_up_or_down(labels, share, seed):
+    held_out = min(max(round(len(labels) * share), 1), len(labels) - 1)
+    drawn = draw_stratified(np.array(labels), held_out, seed)
+    assert len(set(drawn.tolist())) == held_out
+    counts, found = np.bincount(labels), np.bincount(np.array(labels)[drawn], minlength=5)
+    exact = counts * held_out / len(labels)
+    assert (np.abs(found[: len(counts)] - exact) < 1).all()
+
+
+def test_the_order_of_a_seed_is_the_same_for_ever():
+    assert shuffle(10, 0).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
+    assert draw_stratified(np.array([0, 1] * 5), 4, 0).tolist() == [8, 6, 1, 3]
 
 
 def test_random_does_not_keep_shares():

@@ -1,6 +1,7 @@
 """How a stage is started: what it gets, and how it ends when something is wrong."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,13 +32,13 @@ def clone(fresh_project: Project, tmp_path: Path) -> Project:
     return fresh_project.copy(tmp_path / "clone")
 
 
-def add_stage(project: Project, source: str, head: str = "") -> None:
+def add_stage(project: Project, source: str, head: str = "", takes: str = "seed") -> None:
     """A stage `small` whose main has the body `source`; `head` stands at the top of its module."""
     code = f"""
         {head}
         from pathlib import Path
 
-        def main(first: Path, second: Path, seed: int, dataset: object) -> None:
+        def main(first: Path, second: Path, dataset: object, {takes}) -> None:
             {source}
     """
     lines = [line[8:] for line in code.splitlines()]
@@ -62,6 +63,32 @@ def test_paths_come_in_order_and_sections_by_name(clone):
     add_stage(clone, "print(first, second, seed, dataset.title, sep=' | ')")
     clone.edit({"seed": 7})
     assert run_small(clone, "a", "b/c") == "a | b/c | 7 | Tiny bars\n"
+
+
+def test_a_stage_that_asks_for_it_gets_a_folder_that_stays_after_a_failure(clone):
+    add_stage(
+        clone,
+        "scratch.mkdir(parents=True, exist_ok=True); print(len(list(scratch.iterdir())));"
+        " (scratch / first).touch(); temporary.mkdir(parents=True); second.rmdir()",
+        takes="scratch, temporary",
+    )
+    run_small(clone, "a", "absent", code=1)
+    shutil.rmtree(clone.folder / ".dvc/tmp/stages/small/temporary")
+    (clone.folder / "b").mkdir()
+    assert run_small(clone, "a", "b") == "1\n"
+    assert not (clone.folder / ".dvc/tmp/stages/small").exists()
+
+
+@pytest.mark.parametrize(("takes", "reads"), [("temporary", False), ("scratch", True)])
+def test_a_stage_waits_for_a_hash_of_its_inputs_only_if_it_resumes(clone, takes, reads):
+    add_stage(clone, f"print({takes}.name)", takes=takes)
+    code = """
+from stages.run import stage
+stage.fingerprint = lambda *_: "of the inputs"
+stage.run_stage("small", ["a", "b"])
+"""
+    name = "of the inputs" if reads else "temporary"
+    assert clone.run("python", "-c", code) == f"{name}\n"
 
 
 def test_keras_runs_on_tensorflow_whatever_the_user_has_chosen_elsewhere(fresh_project):
