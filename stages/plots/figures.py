@@ -106,7 +106,7 @@ def class_distribution(counts: dict[str, Integers], classes: list[str], class_ax
             ranks = np.arange(1, len(classes) + 1)
             axes.plot(ranks, np.sort(of_split)[::-1], color=colours[split], label=split)
         axes.set_xlabel(f"{len(classes):,} classes of each split, those with most images first")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.2 * max(map(max, counts.values())))  # room for the legend
         axes.grid(alpha=0.3)
     else:
         names = shorten_names(classes, AXIS_NAME)
@@ -139,7 +139,7 @@ def training_curves(history: Columns) -> Figure:
                     history["epoch"], history[column], ".-", color=colour, label=f"{split} {name}"
                 )
         axes.set(title=f"{name} Curve", xlabel="Epoch", ylabel=name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(whole_numbers(steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         axes.legend()
     sns.despine(figure)
@@ -180,7 +180,7 @@ def confusion_matrix(counts: Integers, classes: list[str]) -> Figure:
             fmt="",
             cmap="Blues",
             ax=axes,
-            cbar_kws={"format": "{x:,.0f}"},
+            cbar_kws={"format": "{x:,.0f}", "ticks": whole_numbers()},
             **ticks,
         )
     else:
@@ -220,9 +220,9 @@ def confused_pairs(counts: Integers, classes: list[str], most: int, left_out: in
     axes.bar_label(bars, padding=3, fontsize=min(12, font + 1))
     axes.tick_params(axis="y", labelsize=font)
     axes.set_ylim(max(len(pairs), 1) - 0.4, -0.6)  # the first pair at the top
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(whole_numbers())
     axes.set(
-        title=f"Most Confused Pairs (of {wrong.sum() + left_out} errors)",
+        title=f"Most Confused Pairs (of {wrong.sum() + left_out:,} errors)",
         xlabel="Count",
         ylabel="True as predicted",
     )
@@ -257,6 +257,7 @@ def class_recall(rows: list[dict[str, Any]], classes: list[str], class_axis: str
         capsize=min(3, font / 3),
         markersize=min(6, 0.6 * font),
         color=TRAIN,
+        clip_on=False,  # a marker at the edge is whole
     )
     axes.set_yticks(places, names, fontsize=font)
     for place, value in zip(places, recall, strict=True):
@@ -280,6 +281,11 @@ def class_recall(rows: list[dict[str, Any]], classes: list[str], class_axis: str
     )
     sns.despine(figure)
     return figure
+
+
+def whole_numbers(steps: list[int] | None = None) -> MaxNLocator:
+    """Where an axis of counts has its ticks."""
+    return MaxNLocator(integer=True, min_n_ticks=1, steps=steps)
 
 
 def fit_labels(axes: Axes, names: list[str], width: float) -> None:

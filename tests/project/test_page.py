@@ -1,17 +1,21 @@
 """The plots page as a browser without a network shows it."""
 
+import json
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import vl_convert
 import yaml
 from browser_page import find_browser
 from conftest import CLASSES, ROOT, Project
 
+from stages.evaluate.class_scores import confusion_rows
+from stages.plots.class_choice import most_confused
 from tools import plots_bundle
 
 FLAGS = [
@@ -206,3 +210,21 @@ def test_the_bundle_is_written_once_and_again_when_damaged_or_of_another_version
         plots_bundle.main()
         assert plots_bundle.BUNDLE.read_bytes() == whole
     assert [path.name for path in plots_bundle.BUNDLE.parent.iterdir()] == ["vega-bundle.js"]
+
+
+@pytest.mark.parametrize("revisions", [["workspace"], ["HEAD", "workspace"]])
+def test_the_chart_of_many_classes_has_those_of_the_pairs_confused_most(
+    revisions: list[str],
+) -> None:
+    counts = np.diag(np.random.default_rng(0).integers(1, 9, 60))
+    for number in range(28):  # more pairs than there is room for, many of them equally frequent
+        counts[number, 59 - number] = 3 + number % 2
+    names = [f"class {number}" for number in range(60)]
+    rows = [row | {"rev": rev} for rev in revisions for row in confusion_rows(counts, names)]
+    template = (ROOT / ".dvc/plots/confusion_counts.json").read_text(encoding="utf-8")
+    filled = template.replace('"<DVC_METRIC_DATA>"', json.dumps(rows))
+    for anchor, value in [("X", "predicted"), ("Y", "actual"), ("X_LABEL", "P"), ("Y_LABEL", "T")]:
+        filled = filled.replace(f"<DVC_METRIC_{anchor}>", value)
+    picture = vl_convert.vegalite_to_svg(filled, "5.20")
+    shown = {int(number) for number in re.findall(r">class (\d+)<", picture)}
+    assert shown == set(most_confused(counts, 30).tolist())

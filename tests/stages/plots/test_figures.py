@@ -370,6 +370,19 @@ def test_no_wrong_prediction_is_said_in_words():
     assert [text.get_text() for text in figure.texts] == ["Wrong Predictions", "There is none."]
 
 
+def test_small_counts_have_whole_numbers_at_the_colour_bar():
+    bar = figures.confusion_matrix(np.eye(3, dtype=int) * 3, CLASSES).axes[1]
+    assert [tick % 1 for tick in bar.get_yticks()] == [0, 0, 0, 0]
+
+
+def test_the_legend_covers_no_curve_of_many_classes():
+    figure = figures.class_distribution({"Train": np.full(200, 9)}, names_of(200), "Place")
+    (axes,) = figure.axes
+    FigureCanvasAgg(figure).draw()
+    legend = axes.get_legend().get_window_extent()
+    assert axes.lines[0].get_window_extent().ymax < legend.ymin
+
+
 def test_no_confused_pair_is_an_empty_figure():
     figure = figures.confused_pairs(np.diag([5, 6, 7]), CLASSES, most=10)
     (axes,) = figure.axes
