@@ -15,7 +15,7 @@ from stages.run.params import PARAMS, Params
 from stages.run.yaml_files import validate
 from stages.train.architectures import network_maker
 from stages.train.batches import Part
-from stages.train.fitting import fit_network
+from stages.train.fitting import Method, fit_network
 from stages.train.scoring import score_network
 from stages.train.threads import use_threads
 
@@ -37,20 +37,13 @@ def run_trial(
     params = validate(Params, values, PARAMS)
     use_threads(params.train.threads)
     make_network = network_maker(params.model, training, validation)
+    method = Method(make_network, params.train, background)
     with tempfile.TemporaryDirectory() as folder:
         reports = Reports(Path(folder), params.train.epochs, seeds)
         for number in range(seeds):
             keras.utils.clear_session()  # a process runs one trial after another
-            network, _ = fit_network(
-                make_network,
-                [training],
-                validation,
-                params.seed + number,
-                params.train,
-                Path(folder) / str(number),
-                [reports],
-                background=background,
-            )
+            scratch, seed = Path(folder) / str(number), params.seed + number
+            network, _ = fit_network(method, [training], validation, seed, scratch, [reports])
             _, scored = score_network(network, validation)
             reports.ended(scored)
 

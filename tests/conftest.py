@@ -133,6 +133,15 @@ def tiny_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
+def write_parts(folder: Path, **parts: tuple[np.ndarray, np.ndarray]) -> Path:
+    """Images and labels as preprocess leaves them in `folder`, by the names of their splits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, (images, labels) in parts.items():
+        np.save(folder / f"x_{split}.npy", images)
+        np.save(folder / f"y_{split}.npy", labels)
+    return folder
+
+
 def idx(array: np.ndarray) -> bytes:
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     return header + array.tobytes()

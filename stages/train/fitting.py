@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,69 +27,59 @@ if TYPE_CHECKING:
 
 STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
 
-NetworkMaker = Callable[[], keras.Model]
+
+@dataclass(frozen=True)
+class Method:
+    """A network and how it is trained, whatever the images and the seed.
+
+    `background` is what augmentation moves in from beyond an image's edges: grey or red, green,
+    blue. `plain` keeps to Keras' own path, without the fused kernels.
+    """
+
+    make_network: Callable[[], keras.Model]
+    train: Train
+    background: int | Sequence[int] = 0
+    plain: bool = False
 
 
 def fit_members(
-    make_network: NetworkMaker,
-    parts: Sequence[Part],
-    held_out: Part | None,
-    seed: int,
-    train: Train,
-    scratch: Path,
-    plain: bool,
-    background: int | Sequence[int] = 0,
+    method: Method, parts: Sequence[Part], held_out: Part | None, seed: int, scratch: Path
 ) -> tuple[list[keras.Model], list[History]]:
     """Train train.members networks, one after the other: see `fit_member`."""
     fitted = [
-        fit_member(member, make_network, parts, held_out, seed, train, scratch, plain, background)
-        for member in range(train.members)
+        fit_member(method, parts, held_out, seed, scratch, member)
+        for member in range(method.train.members)
     ]
     return [network for network, _ in fitted], [history for _, history in fitted]
 
 
 def fit_member(
-    member: int,
-    make_network: NetworkMaker,
+    method: Method,
     parts: Sequence[Part],
     held_out: Part | None,
     seed: int,
-    train: Train,
     scratch: Path,
-    plain: bool,
-    background: int | Sequence[int],
+    member: int,
 ) -> tuple[keras.Model, History]:
     """Train an ensemble's network of that number, from 0, with the seed seed + member."""
-    title = f"member {member + 1} of {train.members}: " if train.members > 1 else ""
-    return fit_network(
-        make_network,
-        parts,
-        held_out,
-        seed + member,
-        train,
-        scratch / str(member),
-        plain=plain,
-        background=background,
-        title=title,
-    )
+    members = method.train.members
+    title = f"member {member + 1} of {members}: " if members > 1 else ""
+    folder = scratch / str(member)
+    return fit_network(method, parts, held_out, seed + member, folder, title=title)
 
 
 def fit_network(
-    make_network: NetworkMaker,
+    method: Method,
     parts: Sequence[Part],
     held_out: Part | None,
     seed: int,
-    train: Train,
     scratch: Path,
     watchers: Sequence[keras.callbacks.Callback] = (),
-    plain: bool = False,
-    background: int | Sequence[int] = 0,
     title: str = "",
 ) -> tuple[keras.Model, History]:
     """Train one network on the parts' images; `held_out` scores it after each epoch.
 
-    `background` is what augmentation moves in from beyond an image's edges: grey or red, green,
-    blue. With train.class_weight the training loss is weighted, that of `held_out` is not. `title`
+    With train.class_weight the training loss is weighted, that of `held_out` is not. `title`
     begins each line that is printed.
     Resumes from the last checkpoint in `scratch` if an earlier run left one. Returns the network
     in float32 and without an optimizer, and a column for each score, a value an epoch. Training
@@ -96,15 +87,16 @@ def fit_network(
     that are minimised, label smoothing included.
     Raises UserError if the loss ceases to be a number.
     """
+    train = method.train
     keras.utils.set_random_seed(seed)
     with use_precision(train.precision):
-        network = make_network()
+        network = method.make_network()
     classes = network.output.shape[1]
     weights = balance_classes(parts, classes) if train.class_weight == "balanced" else None
     batches = Batches(
-        parts, classes, train.batch_size, seed, train.augmentation, background, weights
+        parts, classes, train.batch_size, seed, train.augmentation, method.background, weights
     )
-    compile_network(network, train, len(batches), plain)
+    compile_network(network, train, len(batches), method.plain)
     history = keras.callbacks.History()
     checkpoints = Checkpoints(scratch, history)
     done = checkpoints.restore(network)
@@ -123,7 +115,7 @@ def fit_network(
         verbose=0,
     )
     columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
-    trained = make_network()
+    trained = method.make_network()
     trained.set_weights(network.get_weights())
     return trained, {name: columns[name] for name in sorted(columns)}
 

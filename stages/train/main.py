@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages.train.architectures import average_networks, network_maker
 from stages.train.comparison import refuse_difference, sample_images
-from stages.train.fitting import fit_members
+from stages.train.fitting import Method, fit_members
 from stages.train.history import describe_overfitting, mean_history, write_history
 from stages.train.memory import refuse_too_large
 from stages.train.onnx_graph import make_onnx, refuse_unknown_layers
@@ -44,13 +44,11 @@ def main(
     first = make_network()
     refuse_unknown_layers(first, train.members)
     write_summary(first, train.members, models / "layers.txt")
-    background = dataset.images.background
-    processes = 1 if plain else count_processes(make_network, train)
+    method = Method(make_network, train, dataset.images.background, plain)
+    processes = count_processes(method)
     if processes > 1:
-        fit_side_by_side(make_network, processed, seed, train, scratch, background, processes)
-    networks, histories = fit_members(
-        make_network, parts, held_out, seed, train, scratch, plain, background
-    )
+        fit_side_by_side(method, processed, seed, scratch, processes)
+    networks, histories = fit_members(method, parts, held_out, seed, scratch)
     history = mean_history(histories)
     write_history(history, reports / "history.csv")
     print(describe_overfitting(history))

@@ -8,37 +8,30 @@ with no epoch left to train. So the bytes are those of members trained one after
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stages.shared.errors import UserError
-from stages.train.fitting import fit_member
+from stages.train.fitting import Method, fit_member
 from stages.train.member_process import start_member_process
 from stages.train.memory import available_bytes, training_bytes
 from stages.train.parts import choose_parts, read_parts
 from stages.train.threads import use_threads
 
-if TYPE_CHECKING:
-    import keras
-
-    from stages.run.params import Train
-
 PROCESS_BYTES = 700_000_000  # of TensorFlow itself, measured with 2.21
 
 
-def count_processes(make_network: Callable[[], keras.Model], train: Train) -> int:
+def count_processes(method: Method) -> int:
     """How many members to train at once: as many as cores and memory allow.
 
-    One if a training has several threads, which would compete for the cores.
+    One if a training has several threads, which would compete for the cores, or is plain.
     """
-    if train.threads > 1:
+    train = method.train
+    if method.plain or train.threads > 1:
         return 1
-    needed = PROCESS_BYTES + training_bytes(make_network, train.batch_size)
+    needed = PROCESS_BYTES + training_bytes(method.make_network, train.batch_size)
     return max(1, min(train.members, available_cores(), int(available_bytes() // needed)))
 
 
@@ -47,27 +40,21 @@ def available_cores() -> int:
 
 
 def fit_side_by_side(
-    make_network: Callable[[], keras.Model],
-    processed: Path,
-    seed: int,
-    train: Train,
-    scratch: Path,
-    background: int | list[int],
-    processes: int,
+    method: Method, processed: Path, seed: int, scratch: Path, processes: int
 ) -> None:
     """Train the members in so many processes; their checkpoints lie in `scratch`.
 
     The arguments are those of `fit_members`, but that each process reads the images itself.
     Raises UserError if a training diverges or a process is killed.
     """
-    fit = partial(
-        fit_in_process, make_network=make_network, processed=processed, seed=seed, train=train,
-        scratch=scratch, background=background,
-    )  # fmt: skip
     context = get_context("spawn")  # a fork would copy the locks of TensorFlow's threads
     pool = ProcessPoolExecutor(processes, context, start_member_process)
     try:
-        for done in as_completed([pool.submit(fit, member) for member in range(train.members)]):
+        runs = [
+            pool.submit(fit_in_process, method, processed, seed, scratch, member)
+            for member in range(method.train.members)
+        ]
+        for done in as_completed(runs):
             done.result()
     except BrokenProcessPool:
         raise UserError(
@@ -81,15 +68,7 @@ def fit_side_by_side(
             process.terminate()
 
 
-def fit_in_process(
-    member: int,
-    make_network: Callable[[], keras.Model],
-    processed: Path,
-    seed: int,
-    train: Train,
-    scratch: Path,
-    background: int | list[int],
-) -> None:
-    use_threads(train.threads)
-    parts, held_out = choose_parts(*read_parts(processed), train.refit)
-    fit_member(member, make_network, parts, held_out, seed, train, scratch, False, background)
+def fit_in_process(method: Method, processed: Path, seed: int, scratch: Path, member: int) -> None:
+    use_threads(method.train.threads)
+    parts, held_out = choose_parts(*read_parts(processed), method.train.refit)
+    fit_member(method, parts, held_out, seed, scratch, member)

@@ -104,7 +104,7 @@ prepare_environment("train")
 import numpy as np
 from stages.run.params import read_sections
 from stages.train.architectures import network_maker
-from stages.train.fitting import fit_network
+from stages.train.fitting import Method, fit_network
 from stages.train.threads import use_threads
 threads, scratch = sys.argv[1:]
 model, train = (read_sections()[name] for name in ("model", "train"))
@@ -114,8 +114,8 @@ random = np.random.default_rng(0)
 part = random.integers(0, 256, (384, 28, 28), np.uint8), np.arange(384, dtype=np.uint8) % 10
 for network in ("mlp", "cnn"):
     model.name = network
-    maker = network_maker(model, part, part)
-    trained, _ = fit_network(maker, [part], None, 0, train, Path(scratch) / network)
+    method = Method(network_maker(model, part, part), train)
+    trained, _ = fit_network(method, [part], None, 0, Path(scratch) / network)
     md5 = hashlib.md5(b"".join(w.tobytes() for w in trained.get_weights())).hexdigest()
     print("trained", network, md5)
 """

@@ -13,7 +13,7 @@ import keras
 
 from stages.run.plain import is_plain
 from stages.train.architectures import network_maker
-from stages.train.fitting import fit_network
+from stages.train.fitting import Method, fit_network
 from stages.train.memory import refuse_too_large
 from stages.train.precision import warn_of_slow_arithmetic
 from stages.train.prediction import predict
@@ -56,10 +56,10 @@ def make_judge(
         refuse_too_large(make_network, model.name, 1, train.batch_size)
         training: Any = (Images(pixels, task.trained), labels[task.trained])
         checkpoints = scratch / task.name
+        method = Method(make_network, train, background, is_plain())
         network, _ = fit_network(
-            make_network, [training], None, task.seed, train, checkpoints, [watchers[task.kind]],
-            is_plain(), background,
-        )  # fmt: skip
+            method, [training], None, task.seed, checkpoints, [watchers[task.kind]]
+        )
         images: Any = Images(pixels, task.judged)
         found: Float32s = predict(network, images)
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -7,7 +7,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import CLASSES, SHAPE, make_section, tiny_block, tiny_dataset, tiny_files, tiny_images
+from conftest import (
+    CLASSES,
+    SHAPE,
+    make_section,
+    tiny_block,
+    tiny_dataset,
+    tiny_files,
+    tiny_images,
+    write_parts,
+)
 
 from stages.evaluate.main import main, scores_on_test, write_json
 from stages.plots.reports import read_confusion, read_json
@@ -61,9 +70,7 @@ def finished(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A folder in which evaluate has run: models, processed and reports."""
     folder = tmp_path_factory.mktemp("evaluate")
     write_model(model, folder / "models")
-    (folder / "processed").mkdir()
-    np.save(folder / "processed" / "x_test.npy", IMAGES)
-    np.save(folder / "processed" / "y_test.npy", LABELS)
+    write_parts(folder / "processed", test=(IMAGES, LABELS))
     np.save(folder / "processed" / "y_test_trusted.npy", TRUSTED)
     np.save(folder / "processed" / "y_validation.npy", VALIDATION[1])
     write_validation(folder, model.predict_on_batch(VALIDATION[0]))

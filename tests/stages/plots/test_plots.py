@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import CLASSES, make_section, tiny_dataset, tiny_files, tiny_images
+from conftest import CLASSES, make_section, tiny_dataset, tiny_files, tiny_images, write_parts
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -50,9 +50,7 @@ def own_theme() -> Iterator[None]:
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the stages before wrote: processed and reports."""
     folder = tmp_path_factory.mktemp("plots")
-    for name, (images, labels) in {"train": TRAIN, "validation": VALIDATION, "test": TEST}.items():
-        write_array(folder / "processed" / f"x_{name}.npy", images)
-        write_array(folder / "processed" / f"y_{name}.npy", labels)
+    write_parts(folder / "processed", train=TRAIN, validation=VALIDATION, test=TEST)
     labels = TEST[1].astype(int)
     predicted = labels.copy()
     predicted[WRONG] = (predicted[WRONG] + 1) % 3

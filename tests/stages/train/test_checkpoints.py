@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import normalization, tiny_images, tiny_model, training
+from conftest import normalization, tiny_images, tiny_model, training, write_parts
 
 from stages.train import checkpoints
 from stages.train.architectures import ARCHITECTURES
@@ -33,12 +33,8 @@ EVERYTHING = training(
 
 @pytest.fixture(scope="module")
 def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("processed")
-    for name, seed in (("train", 1), ("validation", 2)):
-        images, labels = tiny_images(60, seed)
-        np.save(folder / f"x_{name}.npy", images)
-        np.save(folder / f"y_{name}.npy", labels)
-    return folder
+    train, validation = (tiny_images(60, seed) for seed in (1, 2))
+    return write_parts(tmp_path_factory.mktemp("processed"), train=train, validation=validation)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,12 +46,12 @@ def after_every_epoch() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def processed_in_colour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("processed_in_colour")
-    for name, seed in (("train", 1), ("validation", 2)):
-        images, labels = tiny_images(60, seed)
-        np.save(folder / f"x_{name}.npy", np.stack([images, images // 2, 255 - images], axis=-1))
-        np.save(folder / f"y_{name}.npy", labels)
-    return folder
+    train, validation = (in_colour(*tiny_images(60, seed)) for seed in (1, 2))
+    return write_parts(tmp_path_factory.mktemp("colour"), train=train, validation=validation)
+
+
+def in_colour(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.stack([images, images // 2, 255 - images], axis=-1), labels
 
 
 def run(

@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from stages.train.architectures import network_maker
 from stages.train.class_weights import balance_classes
-from stages.train.fitting import fit_network
+from stages.train.fitting import Method, fit_network
 
 IMAGES, LABELS = tiny_images(60, seed=1)
 FEW = np.concatenate([np.flatnonzero(LABELS == 0), np.flatnonzero(LABELS == 1)[:4]])
@@ -29,8 +29,8 @@ def test_balanced_weights_are_those_of_scikit_learn_over_all_parts(kind: Any) ->
 def fit(folder: Path, class_weight: str, chosen: np.ndarray) -> tuple[list[np.ndarray], Any]:
     training_part, held_out = (IMAGES[chosen], LABELS[chosen]), (IMAGES, LABELS)
     make_network = network_maker(tiny_model("mlp"), training_part, held_out)
-    params = training(class_weight=class_weight, epochs=1, batch_size=60)
-    network, history = fit_network(make_network, [training_part], held_out, 0, params, folder)
+    method = Method(make_network, training(class_weight=class_weight, epochs=1, batch_size=60))
+    network, history = fit_network(method, [training_part], held_out, 0, folder)
     return network.get_weights(), history
 
 

@@ -12,7 +12,7 @@ from conftest import CLASSES, SHAPE, tiny_block, tiny_images, training
 from stages.train.architectures import build_network
 from stages.train.batches import Batches
 from stages.train.fast_paths import FusedAdam
-from stages.train.fitting import compile_network, fit_network, learning_rate
+from stages.train.fitting import Method, compile_network, fit_network, learning_rate
 
 TRAIN, VALIDATION = tiny_images(60, seed=1), tiny_images(24, seed=2)
 
@@ -23,7 +23,8 @@ make_network = partial(build_network, "mlp", SHAPE, len(CLASSES), **BLOCK)
 def fit(
     params: Any, folder: Path, seed: int = 0, plain: bool = False
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    return fit_network(make_network, [TRAIN], VALIDATION, seed, params, folder, plain=plain)
+    method = Method(make_network, params, plain=plain)
+    return fit_network(method, [TRAIN], VALIDATION, seed, folder)
 
 
 @pytest.fixture(scope="module")

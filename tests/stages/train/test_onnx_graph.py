@@ -24,7 +24,7 @@ from keras import layers
 from stages.shared.errors import UserError
 from stages.shared.onnx_model import load_model, predict
 from stages.train.architectures import average_networks, build_network
-from stages.train.fitting import fit_network
+from stages.train.fitting import Method, fit_network
 from stages.train.onnx_graph import OPERATORS, PRODUCER, make_onnx, refuse_unknown_layers
 
 GREY, LABELS = tiny_images(40, seed=3)
@@ -112,7 +112,8 @@ def test_it_gives_what_keras_own_export_gives(name, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_trained_in_bfloat16_gives_what_keras_gives(name, tmp_path):
     options = training(precision="mixed_bfloat16", epochs=2)
-    made, _ = fit_network(lambda: network(name, GREY), [(GREY, LABELS)], None, 0, options, tmp_path)
+    method = Method(lambda: network(name, GREY), options)
+    made, _ = fit_network(method, [(GREY, LABELS)], None, 0, tmp_path)
     assert_like_keras(made, GREY)
 
 

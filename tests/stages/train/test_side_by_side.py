@@ -6,15 +6,14 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from conftest import CLASSES, SHAPE, tiny_block, tiny_images, training
+from conftest import CLASSES, SHAPE, tiny_block, tiny_images, training, write_parts
 
 from stages.shared.errors import UserError
 from stages.train import side_by_side
 from stages.train.architectures import build_network
-from stages.train.fitting import fit_members
+from stages.train.fitting import Method, fit_members
 from stages.train.memory import training_bytes
 from stages.train.parts import choose_parts, read_parts
 from stages.train.side_by_side import PROCESS_BYTES, count_processes, fit_side_by_side
@@ -24,17 +23,13 @@ MAKER = partial(build_network, "mlp", SHAPE, len(CLASSES), **tiny_block("mlp"))
 
 @pytest.fixture(scope="module")
 def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("processed")
-    for name, seed in (("train", 1), ("validation", 2)):
-        images, labels = tiny_images(60, seed)
-        np.save(folder / f"x_{name}.npy", images)
-        np.save(folder / f"y_{name}.npy", labels)
-    return folder
+    train, validation = (tiny_images(60, seed) for seed in (1, 2))
+    return write_parts(tmp_path_factory.mktemp("processed"), train=train, validation=validation)
 
 
 def fit_one_after_the_other(processed: Path, scratch: Path, train: object) -> list[bytes]:
     parts, held_out = choose_parts(*read_parts(processed), train.refit)
-    networks, histories = fit_members(MAKER, parts, held_out, 3, train, scratch, False, 0)
+    networks, histories = fit_members(Method(MAKER, train), parts, held_out, 3, scratch)
     weights = [value.tobytes() for network in networks for value in network.get_weights()]
     return [*weights, repr(histories).encode()]
 
@@ -50,7 +45,7 @@ def training_processes() -> list[psutil.Process]:
 def test_the_bytes_are_the_same(processed, tmp_path, capfd, refit):
     train = training(epochs=2, members=3, threads=1, refit=refit, augmentation={"rotation": 10})
     expected = fit_one_after_the_other(processed, tmp_path / "one", train)
-    fit_side_by_side(MAKER, processed, 3, train, tmp_path / "two", 0, 2)
+    fit_side_by_side(Method(MAKER, train), processed, 3, tmp_path / "two", 2)
     said = capfd.readouterr().out.splitlines()
     for member in (1, 2, 3):
         mine = [line for line in said if line.startswith(f"member {member} of 3: epoch ")]
@@ -64,7 +59,7 @@ def test_a_training_that_diverges_ends_all(processed, tmp_path):
     train = training(epochs=500, members=2, threads=1)
     train.learning_rate = 1e30
     with pytest.raises(UserError, match="training diverged"):
-        fit_side_by_side(MAKER, processed, 3, train, tmp_path, 0, 2)
+        fit_side_by_side(Method(MAKER, train), processed, 3, tmp_path, 2)
     deadline = time.monotonic() + 20
     while training_processes():
         assert time.monotonic() < deadline
@@ -84,7 +79,7 @@ def test_a_killed_process_is_one_line(processed, tmp_path, monkeypatch):
 
     threading.Thread(target=kill_one, daemon=True).start()
     with pytest.raises(UserError, match="a process that trains a member was killed"):
-        fit_side_by_side(MAKER, processed, 3, train, tmp_path, 0, 2)
+        fit_side_by_side(Method(MAKER, train), processed, 3, tmp_path, 2)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +93,5 @@ def test_there_are_as_many_processes_as_cores_and_memory_allow(
     each = PROCESS_BYTES + training_bytes(MAKER, train.batch_size)
     monkeypatch.setattr(side_by_side, "available_cores", lambda: cores)
     monkeypatch.setattr(side_by_side, "available_bytes", lambda: each * room)
-    assert count_processes(MAKER, train) == expected
+    assert count_processes(Method(MAKER, train)) == expected
+    assert count_processes(Method(MAKER, train, plain=True)) == 1

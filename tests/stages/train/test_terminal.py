@@ -10,9 +10,8 @@ import termios
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from conftest import Project, tiny_images
+from conftest import Project, tiny_images, write_parts
 
 
 def read_until(pattern: str, terminal: int, seconds: float) -> str:
@@ -37,12 +36,8 @@ def session(
     project.edit({"train.epochs": 10_000, "train.augmentation.rotation": 5})
     (project.folder / "temporary").mkdir()
     environment = project.environment | {"TMPDIR": str(project.folder / "temporary")}
-    processed = project.folder / "data" / "processed"
-    processed.mkdir(parents=True)
-    for name in ("train", "validation"):
-        images, labels = tiny_images(60, seed=1)
-        np.save(processed / f"x_{name}.npy", images)
-        np.save(processed / f"y_{name}.npy", labels)
+    part = tiny_images(60, seed=1)
+    write_parts(project.folder / "data/processed", train=part, validation=part)
     terminal, side = pty.openpty()
     termios.tcsetwinsize(side, (24, 80))  # rows and columns; in a terminal of none, no bar is drawn
     command = ["python", "-m", "stages.run", "train", "data/processed", "models", "reports"]

@@ -21,6 +21,7 @@ from conftest import (
     tiny_images,
     tiny_model,
     training,
+    write_parts,
 )
 
 from stages.plots.reports import read_table
@@ -40,19 +41,14 @@ OUTPUTS = ["models/classifier/model.onnx", "models/layers.txt", "models/model.ke
            "reports/probabilities_validation.npy", "reports/validation.json"]  # fmt: skip
 
 
-def write_processed(folder: Path) -> None:
+def write_processed(folder: Path) -> Path:
     """The arrays that the stage may read. There are no test images, so it cannot use them."""
-    folder.mkdir(parents=True)
-    for name, (images, labels) in {"train": TRAIN, "validation": VALIDATION}.items():
-        np.save(folder / f"x_{name}.npy", images)
-        np.save(folder / f"y_{name}.npy", labels)
+    return write_parts(folder, train=TRAIN, validation=VALIDATION)
 
 
 @pytest.fixture(scope="module")
 def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train") / "processed"
-    write_processed(folder)
-    return folder
+    return write_processed(tmp_path_factory.mktemp("train") / "processed")
 
 
 def run(
