@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +33,7 @@ from tools.audit.page import (
 from tools.audit.run import LEARNT_FROM, RAW, Audit, corrections_of
 from tools.audit.suspects import is_confident_error, rank_suspects
 from tools.shared.corrections import write_corrections
+from tools.shared.csv_files import write_csv
 from tools.shared.paths import AUDIT
 
 DUPLICATES = AUDIT / "near_duplicates.csv"
@@ -70,8 +69,8 @@ def write_results(audit: Audit, most: int, duplicate: float) -> None:
     pairs = find_pairs(audit, duplicate)
     prefix = "test_" if "test" in audit.splits else ""
     page, table = AUDIT / f"{prefix}suspects.html", AUDIT / f"{prefix}suspects.csv"
-    write_table(table, SUSPECT_COLUMNS, suspect_rows(suspects))
-    write_table(DUPLICATES, PAIR_COLUMNS, pair_rows(pairs))
+    write_csv(table, SUSPECT_COLUMNS, suspect_rows(suspects))
+    write_csv(DUPLICATES, PAIR_COLUMNS, pair_rows(pairs))
     with atomic_write(page) as file:
         file.write(make_page(audit, suspects, pairs, count).encode())
     print(*describe_results(audit, suspects, pairs, count), sep="\n")
@@ -228,12 +227,3 @@ def describe_results(
         if pairs
         else "No near-duplicates across splits."
     )
-
-
-def write_table(path: Path, columns: list[str], rows: Iterable[list[object]]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows(rows)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
