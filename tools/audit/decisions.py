@@ -10,6 +10,7 @@ from stages.preprocess.corrections import Correction
 from stages.preprocess.main import Selection
 from stages.shared.errors import UserError
 from tools.audit.folds import Float32s, Indices
+from tools.shared.lists import list_some
 
 MOST_NAMED = 20  # contradictions that a message names
 
@@ -115,9 +116,7 @@ def merge_corrections(
                 f"{each.image} as {each.old!r}: {say(known.new)} before, {say(each.new)} now"
             )
     if contradictions:
-        more = len(contradictions) - MOST_NAMED
-        lines = contradictions[:MOST_NAMED] + ([f"and {more:,} more"] if more > 0 else [])
-        listed = "\n  ".join(lines)
+        listed = "\n  ".join(list_some(contradictions, MOST_NAMED))
         raise UserError(
             f"{source} contradicts corrections that are there already, so nothing was written:\n"
             f"  {listed}\nRemove one of each two"

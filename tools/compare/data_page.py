@@ -19,6 +19,7 @@ from tools.compare.data_diff import (
 )
 from tools.compare.page import Page, Table, common_notes, differences_of, what_differs
 from tools.shared.contents import Contents, read_contents
+from tools.shared.lists import name_some
 from tools.shared.paths import ARRAYS, IMAGES, SPLITS
 from tools.shared.predictions import describe_shape
 from tools.shared.revisions import Revision, differing_keys, read_revision
@@ -212,8 +213,7 @@ def describe_classes(a: list[str], b: list[str]) -> list[str]:
 
 
 def list_names(names: list[str]) -> str:
-    rest = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + rest + (" are" if len(names) > 1 else " is")
+    return name_some(names, MOST_NAMES) + (" are" if len(names) > 1 else " is")
 
 
 def explain_reading(a: Revision, b: Revision, diff: DataDiff) -> list[str]:

@@ -15,6 +15,7 @@ from tools.compare.page import (
 )
 from tools.compare.paired import Row, class_rows, metric_rows
 from tools.compare.verdicts import SAME
+from tools.shared.lists import name_some
 from tools.shared.paths import PROBABILITIES
 from tools.shared.predictions import Predictions
 from tools.shared.revisions import Revision, differing_keys
@@ -85,8 +86,7 @@ def describe_classes(classes: list[Row]) -> str:
     moved = [f"{row['class']} ({row['verdict']})" for row in classes if row["verdict"] != SAME]
     if not moved:
         return "No single class moved by more than chance would move it."
-    rest = f" and {len(moved) - MOST_MOVED:,} more" if len(moved) > MOST_MOVED else ""
-    return f"Classes that moved by more than chance: {', '.join(moved[:MOST_MOVED])}{rest}."
+    return f"Classes that moved by more than chance: {name_some(moved, MOST_MOVED)}."
 
 
 def class_table(classes: list[Row]) -> Table:

@@ -25,6 +25,7 @@ from tools.dataset.dataset_yaml import compose, update
 from tools.dataset.found import Found
 from tools.dataset.look import COPY, look_at
 from tools.shared.command_line import make_parser
+from tools.shared.lists import list_some
 
 UNEVEN = 5  # times the images of the smallest class: accuracy then says little of it
 MOST_NAMED = 200  # problems that a message lists; the rest it counts
@@ -193,18 +194,13 @@ def refuse_problems(seen: Found, skip_bad: bool) -> None:
     bad = [] if skip_bad and seen.sizes else seen.bad
     problems = [*sorted(seen.problems), *sorted(bad)]
     if problems:
-        more = len(problems) - MOST_NAMED
-        lines = problems[:MOST_NAMED] + ([f"and {more:,} more"] if more > 0 else [])
         cure = (
             f"\n{len(bad):,} of them are images that cannot be read: replace or remove them, or "
             "leave them out with --skip-bad"
         )
-        raise UserError(
-            "\n  ".join(
-                [f"{seen.source}: {len(problems):,} problems, nothing was written:", *lines]
-            )
-            + (cure if bad else "")
-        )
+        heading = f"{seen.source}: {len(problems):,} problems, nothing was written:"
+        listed = "\n  ".join([heading, *list_some(problems, MOST_NAMED)])
+        raise UserError(listed + (cure if bad else ""))
     if seen.bad:
         print(f"{len(seen.bad):,} images that cannot be read are left out:", *seen.bad, sep="\n  ")
 

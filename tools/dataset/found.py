@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.fetch.listing import natural_key
+from tools.shared.lists import name_some
 
 MOST_CLASSES = 1000
 MOST_SHOWN = 20  # classes or files that are printed; the rest is counted
@@ -115,7 +116,7 @@ def describe(found: Found) -> list[str]:
     layout = f", layout {found.format['layout']}" if "layout" in found.format else ""
     lines = [f"{found.source}: {found.count:,} images, format {kind}{layout}, {size(found.bytes)}"]
     shown = [f"{name} {found.counts[name]:,}" for name in found.classes]
-    lines.append(f"  {len(found.classes)} classes: {shorten(shown)}")
+    lines.append(f"  {len(found.classes)} classes: {name_some(shown, MOST_SHOWN)}")
     if found.sizes:
         smallest, median, largest = extremes(found.sizes)
         lines.append(
@@ -131,13 +132,8 @@ def describe(found: Found) -> list[str]:
     if found.group:
         lines.append(f"  groups: {found.groups:,} by {found.group!r}")
     if found.others:
-        lines.append(f"  no images, left out: {shorten(found.others)}")
+        lines.append(f"  no images, left out: {name_some(found.others, MOST_SHOWN)}")
     return lines + [f"  {note}" for note in found.notes]
-
-
-def shorten(items: list[str]) -> str:
-    more = len(items) - MOST_SHOWN
-    return ", ".join(items[:MOST_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def extremes(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

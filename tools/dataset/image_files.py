@@ -20,7 +20,8 @@ from stages.shared.image_reading import (
     BadImageError,
     refuse_too_many_pixels,
 )
-from tools.dataset.found import GREYS, Found, SourceFile, name_classes, shorten
+from tools.dataset.found import GREYS, MOST_SHOWN, Found, SourceFile, name_classes
+from tools.shared.lists import name_some
 
 SAMPLES = 200  # images whose corners say how light the background is
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
@@ -39,8 +40,8 @@ def look_at_images(path: Path, container: Container, file: SourceFile, group: st
         )
     elif listing.others and not listing.entries:
         found.problems.append(
-            f"no images, but {shorten(listing.others)}: unpack what holds images, and name its "
-            "folder or file"
+            f"no images, but {name_some(listing.others, MOST_SHOWN)}: unpack what holds images, "
+            "and name its folder or file"
         )
     name_classes(found, Counter(entry.label for entry in listing.entries))
     found.splits = Counter(entry.split for entry in listing.entries)

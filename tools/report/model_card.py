@@ -6,6 +6,7 @@ from stages.plots.reports import read_json
 from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
+from tools.shared.lists import name_some
 from tools.shared.markdown import escape, format_code
 from tools.shared.paths import (
     CONFUSION,
@@ -134,11 +135,6 @@ def describe_images(dataset: Dataset) -> str:
     return f"grey images of {size} as uint8 (count, height, width)"
 
 
-def list_names(names: list[str]) -> str:
-    rest = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + rest
-
-
 def format_values() -> str:
     """The values of params.yaml that made the model; of the networks only the chosen one's."""
     values: Any = read_yaml(PARAMS)
@@ -150,7 +146,7 @@ def format_values() -> str:
 
 
 def format_limits(dataset: Dataset, test: dict[str, Any], counts: dict[str, Any]) -> str:
-    title, classes = escape(dataset.title), escape(list_names(dataset.classes))
+    title, classes = escape(dataset.title), escape(name_some(dataset.classes, MOST_NAMES))
     off = f"{test['calibration_error']:.1%}"
     return f"""\
 - It gives one of its {len(dataset.classes)} classes ({classes}) to any image, even to one that

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from stages.run.failures import failures_in_one_line
 from tools.shared.command_line import make_parser
-from tools.why.causes import name_some
+from tools.shared.lists import name_some
+from tools.why.causes import NAMED
 from tools.why.plan import Step, make_plan
 
 MEANING = {
@@ -39,7 +40,7 @@ def describe_outcome(step: Step) -> str:
         return "names other files than those that are here"
     if step.outcome != "may run":
         return MEANING[step.outcome]
-    waits = [f"{maker} changes {name_some(deps)}" for maker, deps in step.waits.items()]
+    waits = [f"{maker} changes {name_some(deps, NAMED)}" for maker, deps in step.waits.items()]
     return f"would run if {' or '.join(waits)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from stages.run.keys import flatten, get_value
 from stages.run.params import PARAMS
 from stages.run.yaml_files import read_yaml
+from tools.shared.lists import name_some
 from tools.why.earlier import list_earlier
 from tools.why.pipeline import Stage
 from tools.why.present import Hashes, Present, is_in_cache
@@ -136,10 +137,7 @@ def describe_files(before: Hashes, now: Hashes) -> str:
         "changed": sorted(name for name in before.keys() & now.keys() if before[name] != now[name]),
     }
     return ", ".join(
-        f"{len(names):,} {kind} ({name_some(names)})" for kind, names in kinds.items() if names
+        f"{len(names):,} {kind} ({name_some(names, NAMED)})"
+        for kind, names in kinds.items()
+        if names
     )
-
-
-def name_some(names: list[str]) -> str:
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
