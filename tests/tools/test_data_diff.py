@@ -27,8 +27,9 @@ from tools.compare.data_diff import (
     diff_images,
     list_changes,
 )
-from tools.compare.data_figure import MOST_IMAGES, choose_evenly, draw_data_changes
+from tools.compare.data_figure import choose_evenly, draw_data_changes
 from tools.compare.data_page import DataSection, describe_contents
+from tools.compare.image_rows import MOST_IMAGES
 from tools.compare.page import Page, as_json, print_page
 from tools.shared.common_images import FEWEST_IMAGES, find_common, list_reasons, refuse_too_few
 from tools.shared.contents import Contents, hash_images, pair_equal

@@ -97,37 +97,31 @@ def count_by_split(diff: DataDiff) -> list[Row]:
     in; relabelled ones stand where B has them.
     """
     of_a, of_b = diff.a.splits, diff.b.splits
-    return count_numbers(
-        "split",
-        list(SPLITS),
-        {
-            "a": of_a,
-            "b": of_b,
-            "added": of_b[diff.added],
-            "removed": of_a[diff.removed],
-            "relabelled": of_b[diff.relabelled[1]],
-            "moved_in": of_b[diff.moved[1]],
-            "moved_out": of_a[diff.moved[0]],
-        },
-    )
+    columns = common_columns(diff, of_a, of_b) | {
+        "relabelled": of_b[diff.relabelled[1]],
+        "moved_in": of_b[diff.moved[1]],
+        "moved_out": of_a[diff.moved[0]],
+    }
+    return count_numbers("split", list(SPLITS), columns)
 
 
 def count_by_class(diff: DataDiff) -> list[Row]:
     """A row a class; moved images stand where B has them."""
     of_a, of_b = diff.a.labels, diff.b.labels
-    return count_numbers(
-        "class",
-        diff.names,
-        {
-            "a": of_a,
-            "b": of_b,
-            "added": of_b[diff.added],
-            "removed": of_a[diff.removed],
-            "relabelled_from": of_a[diff.relabelled[0]],
-            "relabelled_to": of_b[diff.relabelled[1]],
-            "moved": of_b[diff.moved[1]],
-        },
-    )
+    columns = common_columns(diff, of_a, of_b) | {
+        "relabelled_from": of_a[diff.relabelled[0]],
+        "relabelled_to": of_b[diff.relabelled[1]],
+        "moved": of_b[diff.moved[1]],
+    }
+    return count_numbers("class", diff.names, columns)
+
+
+def common_columns(diff: DataDiff, of_a: Numbers, of_b: Numbers) -> dict[str, Numbers]:
+    """The number of each image that A has, that B has, that was added and that was removed.
+
+    `of_a` and `of_b` (count,) are the numbers of all images: of their splits, or of their classes.
+    """
+    return {"a": of_a, "b": of_b, "added": of_b[diff.added], "removed": of_a[diff.removed]}
 
 
 def count_numbers(kind: str, names: list[str], columns: Mapping[str, Numbers]) -> list[Row]:

@@ -1,22 +1,29 @@
 """Examples of the images that differ between two revisions: each kind of change in rows."""
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.figure import Figure
 
 from stages.plots.names import shorten_names
-from stages.shared.atomic_write import atomic_write
 from tools.compare.data_diff import DataDiff, Images
-from tools.compare.figure import DOTS_PER_INCH, IMAGES_PER_ROW, MOST_IMAGES, NAME, REVISION
+from tools.compare.image_rows import (
+    MOST_IMAGES,
+    NAME,
+    draw_image,
+    lay_out_axes,
+    make_figure,
+    write_below,
+    write_figure,
+)
 from tools.shared.contents import Indices
 from tools.shared.paths import IMAGES, SPLITS
 from tools.shared.revisions import Revision
 from tools.shared.stored_arrays import read_arrays
+
+ROW_INCHES = 1.9
 
 Arrays = dict[str, npt.NDArray[np.uint8]]  # images (count, height, width[, 3]) by split
 
@@ -29,9 +36,7 @@ class Example(NamedTuple):
 
 def write_data_changes(a: Revision, b: Revision, diff: DataDiff, path: Path) -> None:
     """Draw examples of the images that differ as PNG."""
-    figure = draw_data_changes(a, b, diff, read_splits(a), read_splits(b))
-    with atomic_write(path) as file:
-        figure.savefig(file, dpi=DOTS_PER_INCH, format="png")
+    write_figure(draw_data_changes(a, b, diff, read_splits(a), read_splits(b)), path)
 
 
 def read_splits(revision: Revision) -> Arrays:
@@ -44,17 +49,13 @@ def draw_data_changes(
 ) -> Figure:
     """A figure of examples of each kind of change that there is, from all classes in turn."""
     kinds = [kind for kind in list_kinds(diff, of_a, of_b) if kind[1]]
-    rows = [math.ceil(len(examples) / IMAGES_PER_ROW) for _, examples in kinds]
-    heights = [0.4 + 1.9 * count for count in rows]  # inches
-    air = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)  # inches at the edges
-    figure = Figure((12, 0.5 + sum(heights)), layout=air)
-    places = figure.add_gridspec(len(kinds), 1, height_ratios=heights)
-    a_title, b_title = shorten_names([a.title, b.title], REVISION)
-    figure.suptitle(f"A = {a_title},  B = {b_title}", fontsize=13)
-    for number, (title, examples) in enumerate(kinds):
-        part = figure.add_subfigure(places[number])
-        part.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        draw_examples(part, examples, rows[number])
+    counts = {title: len(examples) for title, examples in kinds}
+    figure, parts = make_figure(a, b, counts, ROW_INCHES)
+    for part, (_, examples) in zip(parts, kinds, strict=True):
+        # Each image under its label; below it the place where it stands.
+        for axes, example in zip(lay_out_axes(part, len(examples)), examples, strict=False):
+            draw_image(axes, example.image, example.title)
+            write_below(axes, example.place, "dimgray", size=8)
     return figure
 
 
@@ -120,18 +121,3 @@ def take_image(images: Images, index: int, arrays: Arrays) -> npt.NDArray[np.uin
 def name_place(images: Images, index: int) -> str:
     """Such as: x_train[17]."""
     return f"x_{SPLITS[images.splits[index]]}[{images.rows[index]}]"
-
-
-def draw_examples(part: SubFigure, examples: list[Example], rows: int) -> None:
-    """Each image under its label; below it the place where it stands."""
-    for place, axes in enumerate(part.subplots(rows, IMAGES_PER_ROW, squeeze=False).flat):
-        axes.axis("off")
-        if place >= len(examples):
-            continue
-        example = examples[place]
-        axes.imshow(example.image, cmap="gray", vmin=0, vmax=255)  # grey ones alone use these
-        axes.set_title(example.title, fontsize=10, pad=4)
-        axes.text(
-            0.5, -0.04, example.place,
-            transform=axes.transAxes, ha="center", va="top", fontsize=8, color="dimgray",
-        )  # fmt: skip
