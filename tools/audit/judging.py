@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -18,35 +18,39 @@ from stages.train.memory import refuse_too_large
 from stages.train.precision import warn_of_slow_arithmetic
 from stages.train.prediction import predict
 from stages.train.threads import use_threads
-from tools.audit.folds import Float32s, Images, Indices, Numbers, Task
+from tools.audit.folds import Float32s, Images, Indices, Task
+
+if TYPE_CHECKING:
+    from stages.preprocess.main import Selection
+    from tools.audit.run import Values
 
 
 def make_judge(
-    pixels: Any,
-    labels: Numbers,
-    rows: Indices,
-    sections: Mapping[str, tuple[Any, Any]],
+    selection: Selection,
+    learnt: Indices,
+    values: Values,
     background: Any,
     scratch: Path,
     left: list[Task],
 ) -> Callable[[Task], Float32s]:
     """What trains the network of a task and gives its probabilities (judged images, classes).
 
-    `labels` (count,) are of all images of the source, `rows` those that any task trains on.
-    `sections` has `model` and `train` of each kind, `left` are the tasks that are to be done.
+    `learnt` are the images of the source that any task trains on, `left` the tasks that are to be
+    done.
     Checkpoints go to `scratch`: an interrupted training resumes.
     """
-    everything: Any = (Images(pixels, rows), labels[rows])
-    first = next(iter(sections.values()))[1]
+    pixels, labels = selection.source.pixels, selection.labels
+    everything: Any = (Images(pixels, learnt), labels[learnt])
+    _, first = next(iter(values.values()))
     use_threads(first.threads)
     warn_of_slow_arithmetic(first.precision)
     epochs = Counter[str]()
     for task in left:
-        epochs[task.kind] += sections[task.kind][1].epochs
+        epochs[task.kind] += values[task.kind][1].epochs
     watchers = {kind: estimate_seconds(kind, count) for kind, count in epochs.items()}
 
     def judge(task: Task) -> Float32s:
-        model, train = sections[task.kind]
+        model, train = values[task.kind]
         number = left.index(task) + 1
         print(
             f"Network {number} of {len(left)} ({task.kind}): {len(task.trained):,} images to train "

@@ -175,9 +175,6 @@ def train_networks(
         import_without_hidden("keras")
         # Imported here: it takes seconds, and often everything is trained already.
         from tools.audit.judging import make_judge  # noqa: PLC0415
-    judge = make_judge(
-        selection.source.pixels, selection.labels, learnt, values, dataset.images.background,
-        scratch, left,
-    )  # fmt: skip
+    judge = make_judge(selection, learnt, values, dataset.images.background, scratch, left)
     for task in left:
         write_array(path_of(task, scratch), judge(task))
