@@ -200,7 +200,7 @@ def encode_choices(space: dict[str, Dimension], values: Values) -> Values:
 
 
 def decode_choices(space: dict[str, Dimension], values: Values) -> Values:
-    """The reverse of `encoded`."""
+    """The reverse of `encode_choices`."""
     return {
         key: value if space[key].choices is None else json.loads(value)
         for key, value in values.items()
