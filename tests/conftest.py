@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import importlib.util
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -113,6 +114,15 @@ FINISHED_CNN = {
     "train.class_weight": "balanced",
     "train.refit": True,
 }  # fmt: skip
+
+
+def seconds_of_children() -> float:
+    """Processor time of all processes that ended which this one or they started.
+
+    How busy the machine is does not matter to it.
+    """
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -280,6 +290,17 @@ class Project:
         path.write_text(yaml.safe_dump(dataset), encoding="utf-8")
         if not (corrections := path.with_name("corrections.csv")).exists():
             corrections.write_text("image,old,new,reason\n", encoding="utf-8")
+
+    def md5_of(self, path: str, commit: str | None = None) -> str:
+        """The MD5 that dvc.lock has of an output: the workspace's, or that of a commit."""
+        lock = self.git("show", f"{commit}:dvc.lock") if commit else self.read("dvc.lock")
+        stages = yaml.safe_load(lock)["stages"].values()
+        (md5,) = (out["md5"] for stage in stages for out in stage["outs"] if out["path"] == path)
+        return str(md5)
+
+    def cached(self, md5: str) -> Path:
+        """Where DVC's cache has the object of that MD5, or would have it."""
+        return self.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
     def commit(self, message: str) -> None:
         self.git("add", "--all")

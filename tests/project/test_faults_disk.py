@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import Project
 from faults import assert_nothing_lost
 from test_faults_data import flip_a_bit
@@ -149,21 +148,12 @@ def test_a_lock_cut_within_a_value(project: Project, finished_project: Project, 
     assert_nothing_lost(project, finished_project)
 
 
-def cached(project: Project, path: str) -> Path:
-    """Where DVC's cache holds an output."""
-    stages = yaml.safe_load(project.read("dvc.lock"))["stages"]
-    (md5,) = [
-        out["md5"] for stage in stages.values() for out in stage["outs"] if out["path"] == path
-    ]
-    return project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-
-
 @own(
     done="A bit flipped in the cache, then `python -m tools.verify`",
     seen="data/processed/x_test.npy: its copy in the cache is damaged",
 )
 def test_a_damaged_cache(project: Project, finished_project: Project, seen: str) -> None:
-    path = cached(project, "data/processed/x_test.npy")
+    path = project.cached(project.md5_of("data/processed/x_test.npy"))
     path.chmod(0o644)
     flip_a_bit(path)
     path.chmod(0o444)

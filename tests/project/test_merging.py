@@ -256,7 +256,7 @@ def test_a_list_that_is_not_here_is_no_silent_merge(images: Project) -> None:
     put(images, ours="ours")
     images.commit("Ours")
     (out,) = yaml.safe_load(images.git("show", "theirs:data/own/images.dvc"))["outs"]
-    (images.folder / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:]).unlink()
+    images.cached(out["md5"]).unlink()
     said = images.run("git", "merge", "--no-edit", "theirs", code=1)
     assert "No such file or directory" in said
     assert images.git("ls-files", "--unmerged", "data/own/images.dvc")

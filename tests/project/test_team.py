@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import yaml
 from conftest import ROOT, Project
 from faults import outputs, started
 from servers import OBJECTS, S3Server, Server, SshServer, sshd
@@ -62,12 +61,6 @@ def clone(project: Project, folder: Path) -> Project:
     project.git("clone", "--quiet", str(project.folder), str(folder))
     shutil.copy(project.folder / ".dvc/config.local", folder / ".dvc/config.local")
     return Project(folder, project.environment)
-
-
-def md5_in_lock(project: Project, path: str) -> str:
-    stages = yaml.safe_load(project.read("dvc.lock"))["stages"].values()
-    (md5,) = {out["md5"] for stage in stages for out in stage["outs"] if out["path"] == path}
-    return str(md5)
 
 
 class Cut(NamedTuple):
@@ -159,7 +152,7 @@ def test_wrong_credentials(server: Server, pushed: Project, tmp_path: Path) -> N
 @pytest.fixture
 def flipped(server: Server, pushed: Project) -> Iterator[str]:
     """The MD5 of the model, of which a bit is flipped on the remote; whole again afterwards."""
-    md5 = md5_in_lock(pushed, MODEL)
+    md5 = pushed.md5_of(MODEL)
     whole = server.read(md5)
     middle = len(whole) // 2
     server.write(md5, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
@@ -185,7 +178,7 @@ def test_a_pull_refuses_a_flipped_bit(pushed: Project, tmp_path: Path) -> None:
 def test_a_damaged_remote_is_mended(
     server: Server, pushed: Project, flipped: str, tmp_path: Path
 ) -> None:
-    folder = md5_in_lock(pushed, "data/raw")
+    folder = pushed.md5_of("data/raw")
     missing = json.loads(server.read(folder))[0]
     server.remove(missing["md5"])
     assert "Everything is up to date" in pushed.dvc("push")
@@ -211,9 +204,9 @@ def test_a_refused_pull_and_the_version_before(finished_project: Project, tmp_pa
     project.dvc("remote", "modify", "store", "verify", "true")
     project.commit("Add the remote")
     project.dvc("push", "--run-cache")
-    md5 = md5_in_lock(project, "models/layers.txt")
+    md5 = project.md5_of("models/layers.txt")
     flip_a_bit(store / OBJECTS / md5[:2] / md5[2:])
-    (project.folder / ".dvc/cache" / OBJECTS / md5[:2] / md5[2:]).unlink()
+    project.cached(md5).unlink()
 
     (project.folder / "models/layers.txt").write_text("Another network\n", encoding="utf-8")
     project.dvc("commit", "--force", "train")

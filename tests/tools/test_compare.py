@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import re
-import resource
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
-from conftest import CLASSES, FINISHED_EDIT, Project
+from conftest import CLASSES, FINISHED_EDIT, Project, seconds_of_children
 from matplotlib.text import Text
 
 from stages.evaluate import calibration, class_scores
@@ -373,7 +372,7 @@ def forge(
     md5s = {PROBABILITIES: cache_array(project, array)}
     if split != "tail":
         md5s |= {f"data/processed/{array}_validation.npy": array * 32 for array in "xy"}
-    changes = [(md5_in_lock(project, "HEAD", path), md5) for path, md5 in md5s.items()]
+    changes = [(project.md5_of(path, "HEAD"), md5) for path, md5 in md5s.items()]
     # In dvc.lock, and in the record of the metrics.
     for before, separator in [(r"^ +", ": "), ('"value (preprocess|train)?[.]?', " = ")]:
         for key, value in [("epochs", epochs), ("seed", seed), ("split", split)]:
@@ -391,7 +390,7 @@ def cache_array(project: Project, array: np.ndarray) -> str:
     file = io.BytesIO()
     np.save(file, array)
     md5 = hashlib.md5(file.getvalue(), usedforsecurity=False).hexdigest()
-    cached = project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached = project.cached(md5)
     cached.parent.mkdir(exist_ok=True)
     cached.write_bytes(file.getvalue())
     return md5
@@ -401,7 +400,7 @@ def forge_data(project: Project, tag: str, arrays: dict[str, np.ndarray]) -> Non
     """A tagged commit whose preprocess made these arrays, by name such as x_train."""
     lock = project.read("dvc.lock")
     for name, array in arrays.items():
-        before = md5_in_lock(project, "HEAD", f"data/processed/{name}.npy")
+        before = project.md5_of(f"data/processed/{name}.npy", "HEAD")
         lock = lock.replace(before, cache_array(project, array))
     (project.folder / "dvc.lock").write_text(lock, encoding="utf-8")
     commit_and_leave(project, tag)
@@ -455,18 +454,29 @@ def compare(project: Project, *arguments: str, code: int = 0) -> str:
     return output
 
 
+def measure_comparison(project: Project, *words: str) -> tuple[str, set[str], float]:
+    """What a comparison in a process of its own prints, the modules that it imports, and its
+    processor time in seconds, Git's included."""
+    code = (
+        f"import runpy, sys; sys.argv = {['compare', *words]};"
+        "runpy.run_module('tools.compare', run_name='__main__');"
+        "print('imported:', *sys.modules, file=sys.stderr)"
+    )
+    before = seconds_of_children()
+    done = subprocess.run(
+        ["python", "-c", code], cwd=project.folder, env=project.environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    used = seconds_of_children() - before
+    return done.stdout, set(done.stderr.partition("imported: ")[2].split()), used
+
+
 def compare_json(project: Project, *arguments: str) -> Any:
     return json.loads(compare(project, *arguments, "--json"))
 
 
-def md5_in_lock(project: Project, commit: str, path: str) -> str:
-    lock = yaml.safe_load(project.git("show", f"{commit}:dvc.lock"))
-    return {out["path"]: out["md5"] for s in lock["stages"].values() for out in s["outs"]}[path]
-
-
 def cache_file(project: Project, commit: str, path: str) -> Path:
-    md5 = md5_in_lock(project, commit, path)
-    return project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    return project.cached(project.md5_of(path, commit))
 
 
 def commit_of(project: Project, name: str) -> str:
@@ -707,20 +717,7 @@ def test_a_cache_elsewhere(own: Project, tmp_path: Path) -> None:
 
 
 def test_it_is_quick_and_imports_only_what_it_needs(compared: Project) -> None:
-    """Time of the processors, Git's included: how busy the machine is does not matter."""
-    code = (
-        "import runpy, sys; sys.argv = ['compare', '--json'];"
-        "runpy.run_module('tools.compare', run_name='__main__');"
-        "print('imported:', *sys.modules, file=sys.stderr)"
-    )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        ["python", "-c", code], cwd=compared.folder, env=compared.environment,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    imported = set(done.stderr.partition("imported: ")[2].split())
+    _, imported, used = measure_comparison(compared, "--json")
     assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "sklearn", "pandas"}
     assert "tools.compare.pair" in imported
     assert used < SECONDS
@@ -858,20 +855,8 @@ def test_the_data_of_sixty_thousand_images_take_three_seconds(
     flipped = y[order]
     flipped[:500] = (flipped[:500] + 1) % 3
     forge_data(own, "larger", {"x_train": x[order], "y_train": flipped, **held_out, **labels})
-    code = (
-        "import runpy, sys; sys.argv = ['compare', 'large', 'larger', '--data', '--json'];"
-        "runpy.run_module('tools.compare', run_name='__main__');"
-        "print('imported:', *sys.modules, file=sys.stderr)"
-    )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        ["python", "-c", code], cwd=own.folder, env=own.environment,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    data = json.loads(done.stdout)["data"]
+    page, imported, used = measure_comparison(own, "large", "larger", "--data", "--json")
+    data = json.loads(page)["data"]
     assert (data["relabelled"], data["removed"], data["added"]) == (500, 1_000, 0)
-    imported = set(done.stderr.partition("imported: ")[2].split())
     assert not imported & {"tensorflow", "keras", "dvc", "matplotlib", "scipy", "pandas"}
     assert used < SECONDS

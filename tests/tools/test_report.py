@@ -27,42 +27,41 @@ def assert_pictures_lie_beside(page: Path) -> None:
     assert all((page.parent / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
 
+def review(project: Project) -> str:
+    """The page that a review writes; its pictures lie beside it."""
+    report(project)
+    page = project.folder / "report/report.md"
+    assert_pictures_lie_beside(page)
+    return page.read_text(encoding="utf-8")
+
+
 def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> None:
-    report(edited_project)
-    page = edited_project.folder / "report/report.md"
-    text = page.read_text(encoding="utf-8")
+    text = review(edited_project)
     assert re.search(r"\| params.yaml \| train.learning_rate \| 0.001 +\| 0.02 +\|", text)
     assert re.search(r"\| reports/validation.json \| accuracy +\|", text)
     assert "95 % interval" in text
     assert "changes.png" in pictures_of(text)
-    assert_pictures_lie_beside(page)
 
 
 def test_a_review_says_how_the_data_differ(project: Project) -> None:
     project.edit({"preprocess.validation_fraction": 0.4})
     project.dvc("repro", "--quiet")
-    report(project)
-    page = project.folder / "report/report.md"
-    text = page.read_text(encoding="utf-8")
+    text = review(project)
     assert "Moved: 12 from train to validation." in text
     assert "Compared on the 12 that both have" in text
     assert re.search(r"^\| train \| 48 \| 36 \| 0 \| 12 \|$", text, re.MULTILINE)
     assert "data_changes.png" in pictures_of(text)
-    assert_pictures_lie_beside(page)
 
 
 def test_a_review_of_models_that_cannot_be_compared(project: Project) -> None:
     """Three validation images: too few. What differs in data, params and metrics is said."""
     project.edit({"preprocess.validation_fraction": 0.05})
     project.dvc("repro", "--quiet")
-    report(project)
-    page = project.folder / "report/report.md"
-    text = page.read_text(encoding="utf-8")
+    text = review(project)
     assert "**The models cannot be compared: expected 4 validation images or more" in text
     assert "Moved: 9 from validation to train." in text
     assert "| params.yaml | preprocess.validation_fraction | 0.2 | 0.05 |" in text
     assert pictures_of(text)[0] == "data_changes.png"
-    assert_pictures_lie_beside(page)
 
 
 def test_a_review_of_no_change_says_so(project: Project) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import Project
+from conftest import Project, seconds_of_children
 from PIL import Image
 
 from tools.why.causes import find_causes
@@ -73,9 +72,7 @@ def edit_pipeline(stage: str, **keys: object) -> Callable[[Project], None]:
 
 def lose_object(project: Project) -> None:
     """An output's object leaves DVC's cache."""
-    lock = yaml.safe_load(project.read("dvc.lock"))["stages"]["train"]["outs"]
-    (md5,) = (out["md5"] for out in lock if out["path"] == "models/model.keras")
-    (project.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    project.cached(project.md5_of("models/model.keras")).unlink()
 
 
 def forget_stage(project: Project) -> None:
@@ -355,8 +352,7 @@ def test_what_cannot_be_read_is_an_error(
 
 def test_it_takes_a_second_and_no_dvc(project: Project) -> None:
     append("stages/train/fitting.py", "#\n")(project)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = seconds_of_children()
     code = f"import sys, {WHY}.__main__ as why; why.main(); print('dvc' in sys.modules)"
     assert project.run("python", "-c", code).splitlines()[-1] == "False"
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECONDS
+    assert seconds_of_children() - before < SECONDS

@@ -33,23 +33,25 @@ MLP, CNN = VALUES["model"]["mlp"], VALUES["model"]["cnn"]
 
 def set_value(values: dict[str, Any], key: str, value: object) -> dict[str, Any]:
     """A copy in which the value at a place such as train.epochs is another."""
-    changed = copy.deepcopy(values)
-    *parents, last = key.split(".")
-    section = changed
-    for parent in parents:
-        section = section[parent]
+    changed, section, last = copy_to_change(values, key)
     section[last] = value
     return changed
 
 
 def without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    changed, section, last = copy_to_change(values, key)
+    del section[last]
+    return changed
+
+
+def copy_to_change(values: dict[str, Any], key: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """A copy, its section that has the value at a place such as train.epochs, and its name there."""
     changed = copy.deepcopy(values)
     *parents, last = key.split(".")
     section = changed
     for parent in parents:
         section = section[parent]
-    del section[last]
-    return changed
+    return changed, section, last
 
 
 def write(folder: Path, content: object, name: str = "params.yaml") -> Path:
