@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from stages.run.keys import as_attributes
 from stages.run.params import Augmentation, Model, Train
+from stages.shared.errors import UserError
 from sweeps.ray_settings import set_ray_settings
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +115,16 @@ FINISHED_CNN = {
     "train.class_weight": "balanced",
     "train.refit": True,
 }  # fmt: skip
+
+
+def refusal(read: Callable[[Path], object], path: Path) -> str:
+    """The message about a stage's output that cannot be read; it says what to do."""
+    with pytest.raises(UserError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "`dvc repro` makes it again" in message
+    return message
 
 
 def seconds_of_children() -> float:

@@ -1,25 +1,14 @@
 """Reading the reports: every damaged one is refused with a message."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import refusal
 
 from stages.plots.reports import read_confusion, read_json, read_table
-from stages.shared.errors import UserError
 
 READERS = [read_json, read_table]
-
-
-def refusal(read: Callable[[Path], object], path: Path) -> str:
-    """The message about a file that cannot be read; it says what to do."""
-    with pytest.raises(UserError) as caught:
-        read(path)
-    message = str(caught.value)
-    assert str(path) in message
-    assert "`dvc repro` makes it again" in message
-    return message
 
 
 @pytest.mark.parametrize("read", READERS)

@@ -45,7 +45,7 @@ def without(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def copy_to_change(values: dict[str, Any], key: str) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """A copy, its section that has the value at a place such as train.epochs, and its name there."""
+    """A copy, and of a place in it such as train.epochs the section and the name in that."""
     changed = copy.deepcopy(values)
     *parents, last = key.split(".")
     section = changed
