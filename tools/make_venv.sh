@@ -66,10 +66,11 @@ install() {
     remove_other_tensorflow
     echo "set-up: packages of $file, some 2 GB: 2 to 10 minutes, pip says nothing meanwhile"
     hashes=$(grep -q -e '--hash=' "$file" && echo --require-hashes)
-    # Python compiles what it imports; pip would compile all, 200 MB and a third of the time.
     .venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-compile $hashes \
-        -r "$file" ||
-        refuse "pip could not install $file; make again once its reason is gone"
+        -r "$file" || refuse "pip could not install $file; make again once its reason is gone"
+    # pip would compile on one core, and the packages' tests as well. A few files that are no Python
+    # of this version are left.
+    .venv/bin/python -I -m compileall -qq -j 0 -x '/(tests?|pip|setuptools)/' .venv/lib || true
     touch "$stamp"
     [ -z "$hashes" ] || touch .venv/installed # every locked file has the pipeline's packages
 }
