@@ -142,7 +142,7 @@ LIMITS: dict[str, Limit | None] = {
     "10 times the images: peak memory of preprocess over today's": Limit(150, 0, "difference"),
     "10 times the images: peak memory of train over today's": Limit(150, 0, "difference"),
     "10 times the images: peak memory of evaluate over today's": Limit(150, 0, "difference"),
-    "decoding JPEGs: `preprocess` / a Pillow loop on one core": Limit(0.75, 0.6),
+    "decoding JPEGs: `preprocess` / a Pillow loop on one core": Limit(0.59, 0.55),
     "1 % new JPEGs: `preprocess` / all of them new": Limit(0.1, 0.05),
     "one image: `tools.predict` / Keras and model.keras": Limit(0.2, 0.1),
     "one image: peak memory of both": Limit(0.3, 0.2),
