@@ -35,6 +35,8 @@ AXIS_NAME, TITLE_NAME = 24, 14  # letters of a class name at an axis and above a
 MOST_NUMBERED = 30  # classes whose counts stand as numbers in cells and at bars
 MOST_SLANTED = 12  # classes whose names are slanted below an axis; of more they are upright
 USUAL_SAMPLES = 15
+GAP = 0.15  # inches between an image and the next one, or its title
+LINE_HEIGHT = 1.3  # of a title, in sizes of its font
 TRAIN, VALIDATION, TEST = sns.color_palette("deep")[:3]
 
 
@@ -44,13 +46,30 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure((width, height), layout=air)
 
 
-def image_grid(figure: Figure, images: Images, titles: list[str], rows: int, columns: int) -> None:
-    """Up to rows x columns images (count, height, width[, 3]), each under its title."""
-    for number, text in enumerate(titles, start=1):
-        axes = figure.add_subplot(rows, columns, number)
-        axes.imshow(images[number - 1], cmap="gray", vmin=0, vmax=255)  # grey ones alone use these
-        axes.set_title(text, fontsize=11 if columns <= 5 else 7)
-        axes.axis("off")
+def image_grid(
+    figure: Figure, images: Images, titles: list[str], columns: int, rows: int, heading: float = 0
+) -> None:
+    """Images (count, height, width[, 3]), each under its title, below `heading` inches of space.
+
+    All are in one Axes, whose unit is the inch: an Axes for each takes three times as long.
+    """
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    font = 11 if columns <= 5 else 7
+    cell_width, cell_height = width / columns, (height - heading) / rows
+    lines = 1 + max(title.count("\n") for title in titles)
+    above = lines * font * LINE_HEIGHT / POINTS
+    scale = min((cell_width - GAP) / images.shape[2], (cell_height - above - GAP) / images.shape[1])
+    half, tall = scale * images.shape[2] / 2, scale * images.shape[1]  # of an image, in inches
+    for number, title in enumerate(titles):
+        row, column = divmod(number, columns)
+        middle = (column + 0.5) * cell_width
+        top = heading + row * cell_height + (cell_height + above - tall) / 2
+        axes.text(middle, top - GAP / 3, title, ha="center", va="bottom", fontsize=font)
+        place = (middle - half, middle + half, top + tall, top)
+        # Grey images alone use the colour map and its ends.
+        axes.imshow(images[number], "gray", vmin=0, vmax=255, extent=place, aspect="auto")
 
 
 def samples(images: Images, labels: Integers, classes: list[str]) -> Figure:
@@ -63,10 +82,10 @@ def samples(images: Images, labels: Integers, classes: list[str]) -> Figure:
     names = shorten_names(classes, TITLE_NAME)
     columns = 5 if len(chosen) <= USUAL_SAMPLES else 10
     rows = max(3, math.ceil(len(chosen) / columns))
-    figure = new_figure(10, 5 if columns == 5 else 0.2 + 0.98 * rows)
+    figure = Figure((10, 5 if columns == 5 else 0.2 + 0.98 * rows))
     label = "Label: " if columns == 5 else ""
     titles = [f"{label}{names[labels[i]]}" for i in chosen]
-    image_grid(figure, images[chosen], titles, rows, columns)
+    image_grid(figure, images[chosen], titles, columns, rows)
     return figure
 
 
@@ -85,11 +104,12 @@ def predictions(
     chosen = np.flatnonzero((predicted == labels) == right)[:9]
     names = shorten_names(classes, TITLE_NAME)
     titles = [f"True: {names[labels[i]]}\nPred: {names[predicted[i]]}" for i in chosen]
-    figure = new_figure(6.5, 7.5)
+    figure = Figure((6.5, 7.5))
     figure.suptitle("Correct Predictions" if right else "Wrong Predictions", fontsize=15)
-    if not len(chosen):
+    if len(chosen):
+        image_grid(figure, images[chosen], titles, columns=3, rows=3, heading=0.5)
+    else:
         figure.text(0.5, 0.5, "There is none.", ha="center")
-    image_grid(figure, images[chosen], titles, rows=3, columns=3)
     return figure
 
 

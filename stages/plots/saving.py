@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sys
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -17,7 +18,9 @@ from PIL import Image
 
 from stages.shared.atomic_write import atomic_write
 
-COMPRESSION = 1  # saves an eighth of the time; files are nearly half as large again
+# Of zlib's ways the one for large areas of one colour: files are a fifth smaller than at level 1,
+# and no slower to make.
+COMPRESSION = zlib.Z_RLE
 
 Drawings = dict[Path, Callable[[], Figure]]
 
@@ -82,4 +85,4 @@ def save_figure(path: Path, figure: Figure, resolution: int) -> None:
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     image = Image.fromarray(pixels).convert("RGB")
     with atomic_write(path) as file:
-        image.save(file, "png", compress_level=COMPRESSION, dpi=(resolution, resolution))
+        image.save(file, "png", compress_type=COMPRESSION, dpi=(resolution, resolution))

@@ -11,6 +11,7 @@ from conftest import CLASSES, tiny_images
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
 from stages.plots import figures
@@ -50,6 +51,14 @@ def size(figure: Figure) -> tuple[float, float]:
 
 def titles(figure: Figure) -> list[str]:
     return [axes.get_title() for axes in figure.axes]
+
+
+def grid(figure: Figure) -> tuple[list[str], list[AxesImage], tuple[int, int]]:
+    """The titles and images of a figure of images, and how many rows and columns they stand in."""
+    (axes,) = figure.axes
+    lefts, _, bottoms, _ = zip(*(image.get_extent() for image in axes.images), strict=True)
+    places = len({round(y, 6) for y in bottoms}), len({round(x, 6) for x in lefts})
+    return [text.get_text() for text in axes.texts], list(axes.images), places
 
 
 def ticks(axes: Axes, axis: str) -> list[str]:
@@ -111,12 +120,13 @@ def test_samples_are_fifteen_in_a_grid_by_class():
     figure = figures.samples(IMAGES, LABELS, CLASSES)
     chosen = [i for label in range(3) for i in np.flatnonzero(label == LABELS)[:5]]
     assert size(figure) == (10, 5)
-    assert titles(figure) == [f"Label: {CLASSES[LABELS[i]]}" for i in chosen]
-    assert {axes.get_gridspec().get_geometry() for axes in figure.axes} == {(3, 5)}
-    for axes, i in zip(figure.axes, chosen, strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), IMAGES[i])
-        assert axes.images[0].get_cmap().name == "gray"
-        assert axes.images[0].get_clim() == (0, 255)  # black is black also in a bright image
+    names, images, places = grid(figure)
+    assert names == [f"Label: {CLASSES[LABELS[i]]}" for i in chosen]
+    assert places == (3, 5)
+    for image, i in zip(images, chosen, strict=True):
+        np.testing.assert_array_equal(image.get_array(), IMAGES[i])
+        assert image.get_cmap().name == "gray"
+        assert image.get_clim() == (0, 255)  # black is black also in a bright image
 
 
 def test_samples_in_colour_keep_their_colours():
@@ -131,8 +141,27 @@ def test_samples_in_colour_keep_their_colours():
 def test_samples_show_an_image_of_each_class_up_to_a_hundred(count, shown):
     labels = np.random.default_rng(0).permutation(count)
     figure = figures.samples(np.zeros((count, 2, 2), np.uint8), labels, names_of(count))
-    assert len(set(titles(figure))) == shown
+    assert len(set(grid(figure)[0])) == shown
     assert max(size(figure)) <= 10
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (20, 60), (60, 20, 3), (1, 9), (9, 1)])
+@pytest.mark.parametrize("count", [3, 40])
+def test_images_of_any_shape_keep_it_and_stand_apart_within_the_figure(shape, count):
+    images = np.zeros((count, *shape), np.uint8)
+    labels = np.arange(count)
+    for figure in (
+        figures.samples(images, labels, names_of(count)),
+        figures.predictions(images, labels, labels[::-1], names_of(count), right=False),
+    ):
+        figure.draw_without_rendering()
+        boxes = [image.get_window_extent() for image in figure.axes[0].images]
+        boxes += [text.get_window_extent() for text in figure.axes[0].texts]
+        boxes += [text.get_window_extent() for text in figure.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        assert overhang(figure) == 0
+        for box in boxes[: len(figure.axes[0].images)]:
+            assert box.height / box.width == pytest.approx(shape[0] / shape[1])
 
 
 def test_the_class_distribution_counts_every_label_of_each_split():
@@ -220,12 +249,11 @@ def test_predictions_are_the_first_nine_of_their_kind(right, title):
     figure = figures.predictions(IMAGES, LABELS, predicted, CLASSES, right)
     chosen = [i for i in range(40) if (i % 3 != 0) == right][:9]
     assert figure.get_suptitle() == title
-    assert titles(figure) == [
-        f"True: {CLASSES[LABELS[i]]}\nPred: {CLASSES[predicted[i]]}" for i in chosen
-    ]
-    assert {axes.get_gridspec().get_geometry() for axes in figure.axes} == {(3, 3)}
-    for axes, i in zip(figure.axes, chosen, strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), IMAGES[i])
+    names, images, places = grid(figure)
+    assert names == [f"True: {CLASSES[LABELS[i]]}\nPred: {CLASSES[predicted[i]]}" for i in chosen]
+    assert places == (3, 3)
+    for image, i in zip(images, chosen, strict=True):
+        np.testing.assert_array_equal(image.get_array(), IMAGES[i])
 
 
 # Figures that the article lacks: it reads them off its confusion matrix by eye
@@ -360,7 +388,7 @@ def test_fewer_than_nine_wrong_predictions_are_all_shown():
     predicted[[4, 30]] = 2
     predicted[30] = 1
     figure = figures.predictions(IMAGES, LABELS, predicted, CLASSES, right=False)
-    assert titles(figure) == ["True: middle\nPred: right", "True: left\nPred: middle"]
+    assert grid(figure)[0] == ["True: middle\nPred: right", "True: left\nPred: middle"]
     assert [text.get_text() for text in figure.texts] == ["Wrong Predictions"]
 
 
@@ -392,7 +420,7 @@ def test_no_confused_pair_is_an_empty_figure():
 
 
 def test_fewer_than_fifteen_samples_are_all_shown():
-    assert len(figures.samples(IMAGES[:4], LABELS[:4], CLASSES).axes) == 4
+    assert len(grid(figures.samples(IMAGES[:4], LABELS[:4], CLASSES))[0]) == 4
 
 
 @pytest.mark.parametrize("classes", [LONG, SENTENCES], ids=["long", "sentences"])

@@ -128,17 +128,18 @@ def test_the_samples_are_training_images(drawn):
     _folder, by_name = drawn
     images, labels = TRAIN
     chosen = [i for label in range(3) for i in np.flatnonzero(labels == label)[:5]]
-    for axes, i in zip(by_name["samples"].axes, chosen, strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), images[i])
-        assert axes.get_title() == f"Label: {CLASSES[labels[i]]}"
+    (axes,) = by_name["samples"].axes
+    for shown, title, i in zip(axes.images, axes.texts, chosen, strict=True):
+        np.testing.assert_array_equal(shown.get_array(), images[i])
+        assert title.get_text() == f"Label: {CLASSES[labels[i]]}"
 
 
 def test_the_predictions_are_test_images(drawn):
     _folder, by_name = drawn
     right = [i for i in range(30) if i not in WRONG][:9]
     for kind, chosen in [("correct", right), ("wrong", WRONG)]:
-        axes_of_images = by_name[f"{kind}_predictions"].axes
-        shown = [axes.images[0].get_array() for axes in axes_of_images]
+        (axes,) = by_name[f"{kind}_predictions"].axes
+        shown = [image.get_array() for image in axes.images]
         np.testing.assert_array_equal(shown, TEST[0][chosen])
 
 
