@@ -48,7 +48,7 @@ gpu: venv-pipeline setup
 	pip uninstall --quiet --yes tensorflow tensorflow-cpu
 	pip install --quiet -r requirements/gpu.txt
 
-bench: venv-pipeline venv-bench setup
+bench: venv-pipeline venv-bench venv-serve setup
 	@python -m benchmarks.speed $(ROWS)
 
 setup: venv-pipeline

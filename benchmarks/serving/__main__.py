@@ -102,11 +102,12 @@ def measure(asked: argparse.Namespace) -> dict[str, list[Load]]:
                     load = Load(rate, p99, resident(process.pid) / 1e6)
                 done.setdefault(name, []).append(load)
                 disturbed = f"; disturbed: it had {share:.2f} of its core" if share < QUIET else ""
-                print(
-                    f"{number}/{asked.runs} {name}: {load.rate:,.0f} a second, p99 "
-                    f"{load.p99:.1f} ms, {load.memory:.0f} MB{disturbed}", flush=True,
-                )  # fmt: skip
+                print(f"{number}/{asked.runs} {name}: {describe(load)}{disturbed}", flush=True)
     return done
+
+
+def describe(load: Load) -> str:
+    return f"{load.rate:,.0f} a second, p99 {load.p99:.1f} ms, {load.memory:.0f} MB"
 
 
 def commands_of(peers: str, classifier: Path) -> dict[str, list[str]]:

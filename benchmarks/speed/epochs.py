@@ -65,7 +65,7 @@ def epochs(place: Clone, what: str, peers: dict[str, tuple[str, ...]], runs: int
 
 def refuse_other_networks(place: Clone, runs: list[Measurement]) -> None:
     report = json.loads((place.folder / "reports/validation.json").read_text(encoding="utf-8"))
-    printed = "".join(line for run in runs for _, line in run.lines)
+    printed = "".join(run.output for run in runs)
     for found in re.findall(r"^parameters (\d+)$", printed, re.MULTILINE):
         if int(found) != report["parameters"]:
             raise ValueError(

@@ -24,6 +24,11 @@ class Measurement(NamedTuple):
     others: float = 0.0  # processors that everything else on the machine kept busy meanwhile
 
     @property
+    def output(self) -> str:
+        """All that it printed."""
+        return "".join(line for _, line in self.lines)
+
+    @property
     def epoch_seconds(self) -> float:
         """The mean from one epoch's line to the next: start-up and the first epoch do not count.
 

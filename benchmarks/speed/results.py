@@ -22,7 +22,7 @@ class Result(NamedTuple):
     """One thing measured on both sides; values of a pair ran one after the other."""
 
     what: str
-    unit: str  # s or MB
+    unit: str  # s, ms or MB
     ours: list[float]
     peer: list[float]
     note: str = ""
@@ -121,7 +121,9 @@ def cells(row: CsvRow, limit: Limit | None) -> list[str]:
         "ratio": f"{float(row['ratio']):.2f}",
         "difference": f"{float(row['difference']):+,.1f} {unit}",
     }
-    sides = [f"{float(row[side]):,.{2 if unit == 's' else 0}f} {unit}" for side in ("ours", "peer")]
+    sides = [
+        f"{float(row[side]):,.{0 if unit == 'MB' else 2}f} {unit}" for side in ("ours", "peer")
+    ]
     if limit is None:
         return [row["what"], *sides, found["ratio"], "", "", row["runs"], note]
     suffix = "" if limit.column == "ratio" else f" {unit}"

@@ -1,6 +1,7 @@
 """What comes before and after the training: image files, predictions, what changed in the data."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +19,11 @@ SIDE = 320  # pixels of each JPEG
 PICTURES = ("python", "-m", "benchmarks.speed.pictures")
 PILLOW = ("python", "-m", "benchmarks.peers.pillow_loop")
 KERAS = ("python", "-m", "benchmarks.peers.keras_predict")
+AUDIT = ("python", "-m", "benchmarks.audit", "--only-flips")
+CLEANLAB = ("python", "-m", "benchmarks.peers.cleanlab_audit")
+SERVING = ("python", "-m", "benchmarks.serving")
+RECALL = re.compile(r"recall ([\d.]+)")
+LOAD = re.compile(r"\d+/\d+ (.+): ([\d,]+) a second")
 SETS = ("python", "-m", "benchmarks.peers.sets_of_images")
 
 
@@ -97,6 +103,30 @@ def data_diff(place: Workplace) -> list[Result]:
     done = run_in_turn(commands, place.runs)
     what = "what changed in the data: `tools.compare --data` / sets of Python"
     return [compare(what, "s", done["ours"], done["sets"], seconds)]
+
+
+def label_audit(place: Workplace) -> list[Result]:
+    """The audit where 1 % of the labels are flipped, beside cleanlab; once: it takes minutes."""
+    clone = place.prepared()
+    done = run_in_turn(
+        {"ours": lambda: clone.run(*AUDIT), "cleanlab": lambda: clone.run(*CLEANLAB)}, 1
+    )
+    found = [RECALL.findall(done[side][0].output)[0] for side in ("ours", "cleanlab")]
+    note = "of 1 % flipped labels {} are found at a precision of 0.9; by the peer {}".format(*found)
+    what = "label audit of 60,000 images / cleanlab with scikit-learn"
+    return [compare(what, "s", done["ours"], done["cleanlab"], seconds, note)]
+
+
+def requests(place: Workplace) -> list[Result]:
+    """Requests to the server under load, beside ten lines of FastAPI."""
+    done = finished(place).run(*SERVING, "--runs", str(place.runs))
+    rates: dict[str, list[float]] = {}
+    for server, rate in LOAD.findall(done.output):
+        rates.setdefault(server, []).append(float(rate.replace(",", "")))
+    sides = ("this server", "ten lines of FastAPI")
+    ours, peer = ([1000 / rate for rate in rates[side]] for side in sides)
+    what = "a request to the server under load / ten lines of FastAPI"
+    return [Result(what, "ms", ours, peer, "one core for the server", done.others)]
 
 
 def finished(place: Workplace) -> Clone:

@@ -18,7 +18,13 @@ from benchmarks.speed.results import (
     private_megabytes,
     seconds,
 )
-from benchmarks.speed.rooms import data_diff, image_files, one_prediction
+from benchmarks.speed.rooms import (
+    data_diff,
+    image_files,
+    label_audit,
+    one_prediction,
+    requests,
+)
 from benchmarks.speed.workplace import Workplace
 
 TIMES = 10  # as many images in the rows of growth
@@ -51,8 +57,7 @@ def fast_recipe(place: Workplace) -> list[Result]:
     done = run_in_turn(commands, place.runs)
     fast.stage("evaluate")
     test = json.loads((fast.folder / "reports/test.json").read_text(encoding="utf-8"))
-    printed = "".join(line for _, line in done["article"][-1].lines)
-    (article,) = re.findall(r"Test accuracy ([\d.]+)", printed)
+    (article,) = re.findall(r"Test accuracy ([\d.]+)", done["article"][-1].output)
     note = f"recipe {name}: test accuracy {test['accuracy']}; the script's {article}"
     what = "`train` of the fast recipe / article's script"
     return [compare(what, "s", done["ours"], done["article"], seconds, note)]
@@ -119,6 +124,8 @@ ROWS: dict[str, Callable[[Workplace], list[Result]]] = {
     "growth": growth,
     "images": image_files,
     "predict": one_prediction,
+    "server": requests,
+    "audit": label_audit,
     "data": data_diff,
 }
 
@@ -146,5 +153,7 @@ LIMITS: dict[str, Limit | None] = {
     "1 % new JPEGs: `preprocess` / all of them new": Limit(0.1, 0.05),
     "one image: `tools.predict` / Keras and model.keras": Limit(0.2, 0.1),
     "one image: peak memory of both": Limit(0.3, 0.2),
+    "a request to the server under load / ten lines of FastAPI": None,
+    "label audit of 60,000 images / cleanlab with scikit-learn": None,
     "what changed in the data: `tools.compare --data` / sets of Python": None,
 }
