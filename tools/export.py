@@ -93,8 +93,7 @@ def refuse_damaged() -> None:
         path = CLASSIFIER / name
         if path not in outputs:
             raise UserError(f"{path}: expected in dvc.lock, found none: `dvc repro` makes it")
-        output = outputs[path]
-        for problem in damaged_files(output.path, output.md5, output.stage):
+        for problem in damaged_files(outputs[path]):
             raise UserError(problem)
 
 

@@ -63,7 +63,7 @@ install() {
     for package in .venv/lib/python*/site-packages/*.dist-info; do
         [ -e "$package/INSTALLER" ] || rm -rf "$package"
     done
-    remove_other_tensorflow
+    ! grep -q '^tensorflow' "$file" || remove_other_tensorflow
     echo "set-up: packages of $file, some 2 GB: 2 to 10 minutes, pip says nothing meanwhile"
     hashes=$(grep -q -e '--hash=' "$file" && echo --require-hashes)
     .venv/bin/python -I -m pip install --quiet --disable-pip-version-check --no-compile $hashes \

@@ -117,7 +117,7 @@ def damaged_outputs() -> Iterator[str]:
     for output in named:
         if output.in_cache:
             yield from damaged_objects(output.path, output.md5, output.stage)
-        yield from damaged_files(output.path, output.md5, output.stage)
+        yield from damaged_files(output)
 
 
 def damaged_objects(path: Path, md5: str, stage: str) -> Iterator[str]:

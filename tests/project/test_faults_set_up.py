@@ -103,7 +103,7 @@ def place(tmp_path: Path) -> Callable[[str], Folder]:
         shutil.copy(ROOT / "Makefile", path)
         shutil.copy(ROOT / "tools/make_venv.sh", path / "tools")
         for each in ("pipeline", "dev", "bench"):
-            text = "torch" if each == "bench" else "x==1 --hash=sha256:00"
+            text = "torch" if each == "bench" else "tensorflow==1 --hash=sha256:00"
             (path / f"requirements/{each}.txt").write_text(text, encoding="utf-8")
         subprocess.run(["git", "init", "--quiet", "--template=", path], check=True)
         binaries = tmp_path / "binaries"
@@ -311,6 +311,15 @@ def test_the_other_tensorflow_is_taken_out_first(folder: Folder) -> None:
     expected = "uninstall --quiet --yes tensorflow tensorflow-cpu"
     on_linux = (platform.system(), platform.machine()) == ("Linux", "x86_64")
     assert asked == ([expected] if on_linux else [])
+
+
+def test_packages_without_tensorflow_leave_it_alone(folder: Folder) -> None:
+    """After `make gpu`, say: nothing would bring it back."""
+    folder.set_up()
+    (folder.path / f".venv/{PACKAGES}/tensorflow-2.21.0.dist-info").mkdir()
+    (folder.path / f".venv/{PACKAGES}/tensorflow-2.21.0.dist-info/INSTALLER").touch()
+    folder.set_up("bench")
+    assert [line for line in folder.log() if "uninstall" in line] == []
 
 
 # Another Python

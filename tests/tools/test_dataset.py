@@ -313,6 +313,30 @@ def test_move_follows_a_link_to_the_folder(home: Path, folder: Path, tmp_path: P
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("--size", "64"), ("--test-fraction", "0.4", "--skip-bad"), ("--untracked",)]
+)
+def test_a_second_look_refuses_what_would_have_no_effect(
+    home: Path, folder: Path, words: tuple[str, ...]
+) -> None:
+    take(home, "mine", folder)
+    output = run(home, "mine", *words, code=1)
+    options = ", ".join(word for word in words if word.startswith("--"))
+    assert f"data/mine/dataset.yaml is there already, and {options} would have no" in output
+
+
+def test_a_second_look_says_how_to_leave_out_what_it_cannot_read(home: Path, folder: Path) -> None:
+    take(home, "mine", folder)
+    write_files(home / "data/mine/images", {"blue/broken.png": b"no image"})
+    assert "leave them out with `skip_bad: true` in data/mine/dataset.yaml" in run(
+        home, "mine", code=1
+    )
+    path = home / "data/mine/dataset.yaml"
+    text = path.read_text(encoding="utf-8").replace("skip_bad: false", "skip_bad: true")
+    path.write_text(text, encoding="utf-8")
+    assert "1 images that cannot be read are left out" in run(home, "mine")
+
+
 def test_a_second_look_counts_and_names_what_is_new(home: Path, folder: Path) -> None:
     take(home, "mine", folder)
     path = home / "data/mine/dataset.yaml"

@@ -26,17 +26,31 @@ def test_this_environment_is_as_locked() -> None:
     assert list(verify.wrong_versions()) == []
 
 
-@pytest.mark.parametrize(
-    "path", ["models/model.keras", "data/raw/train_labels.idx", "reports/test.json"]
-)
+@pytest.mark.parametrize("path", ["models/model.keras", "data/raw/train_labels.idx"])
 def test_a_damaged_output_is_named_with_its_cure(project: Project, path: str) -> None:
-    damaged = project.folder / path
-    content = bytearray(damaged.read_bytes())
-    content[-1] ^= 1
-    damaged.write_bytes(content)
+    damage(project.folder / path)
     output = project.call("tools.verify", code=1)
-    assert output.splitlines()[0].startswith(f"{path}: not what dvc.lock says: `dvc checkout")
+    cure = f"`dvc checkout --force {path}`"
+    assert output.splitlines()[0].startswith(f"{path}: not what dvc.lock says: {cure}")
     assert output.splitlines()[1:] == ["1 problem found"]
+    project.dvc("checkout", "--force", path)
+    assert project.call("tools.verify")
+
+
+@pytest.mark.parametrize("path", ["reports/test.json", "reports/history.csv"])
+def test_damaged_scores_come_back_from_git_for_dvc_has_no_copy(project: Project, path: str) -> None:
+    damage(project.folder / path)
+    output = project.call("tools.verify", code=1)
+    assert f"{path}: not what dvc.lock says: `dvc repro " in output
+    assert f"`git checkout -- {path}` brings back the last commit's" in output
+    project.git("checkout", "--", path)
+    assert project.call("tools.verify")
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("text", ["", "stages:\n  fetch:\n    outs: []\n"])

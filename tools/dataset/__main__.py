@@ -28,6 +28,7 @@ from tools.shared.command_line import make_parser
 from tools.shared.lists import list_some
 
 UNEVEN = 5  # times the images of the smallest class: accuracy then says little of it
+ALWAYS = ("name", "path", "dry")  # arguments that mean something for data that is there already
 MOST_NAMED = 200  # problems that a message lists; the rest it counts
 
 
@@ -154,6 +155,7 @@ def describe_data(asked: argparse.Namespace, folder: Path) -> None:
 def look_again(asked: argparse.Namespace, folder: Path) -> None:
     """Bring the count and the classes up to date, and DVC's hash with them."""
     file = folder / "dataset.yaml"
+    refuse_choices(asked, file)
     dataset = validate(Dataset, read_yaml(file), file)
     own = [each.name for each in dataset.files.values() if isinstance(each, OwnFile | OwnImages)]
     if not own:
@@ -162,7 +164,7 @@ def look_again(asked: argparse.Namespace, folder: Path) -> None:
     label = getattr(dataset.format, "label", None)
     seen = look_at(path, label, dataset.splits.group, path.name.partition(".")[0])
     seen.source = path
-    refuse_problems(seen, dataset.skip_bad)
+    refuse_problems(seen, dataset.skip_bad, f"`skip_bad: true` in {file}")
     print(*found.describe(seen), sep="\n")
     if asked.dry:
         print("--dry: nothing was written")
@@ -182,21 +184,35 @@ def decide(asked: argparse.Namespace, seen: Found) -> tuple[Choices, str]:
 
     Raises UserError with every problem.
     """
-    refuse_problems(seen, asked.skip_bad)
+    refuse_problems(seen, asked.skip_bad, "--skip-bad")
     print(*found.describe(seen), sep="\n")
     chosen = make_choices(seen, asked)
     print("chosen for dataset.yaml:", *choices.describe(chosen), sep="\n")
     return chosen, compose(asked.name, asked.title, seen, chosen)
 
 
-def refuse_problems(seen: Found, skip_bad: bool) -> None:
-    """Raise UserError that lists the problems, and images that cannot be read unless left out."""
+def refuse_choices(asked: argparse.Namespace, file: Path) -> None:
+    """Raise UserError for options that say what dataset.yaml has said already."""
+    given = [name for name, value in vars(asked).items() if value and name not in ALWAYS]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(
+            f"{file} is there already, and {options} would have no effect: edit that file instead, "
+            "then run this again without"
+        )
+
+
+def refuse_problems(seen: Found, skip_bad: bool, way: str) -> None:
+    """Raise UserError that lists the problems, and images that cannot be read unless left out.
+
+    `way` is what leaves them out.
+    """
     bad = [] if skip_bad and seen.sizes else seen.bad
     problems = [*sorted(seen.problems), *sorted(bad)]
     if problems:
         cure = (
             f"\n{len(bad):,} of them are images that cannot be read: replace or remove them, or "
-            "leave them out with --skip-bad"
+            f"leave them out with {way}"
         )
         heading = f"{seen.source}: {len(problems):,} problems, nothing was written:"
         listed = "\n  ".join([heading, *list_some(problems, MOST_NAMED)])

@@ -139,7 +139,7 @@ def read_current_results() -> dict[str, str]:
     made = read_revision("workspace", str(FIGURES)).made
     for output in read_outputs():
         if output.path == LAYERS or output.path.is_relative_to(REPORTS):
-            for problem in damaged_files(output.path, output.md5, output.stage):
+            for problem in damaged_files(output):
                 raise UserError(problem)
     return made
 

@@ -50,14 +50,28 @@ def list_outside_cache(stage: dict[str, Any]) -> set[str]:
     return {path for pairs in options for path, option in pairs if option.get("cache") is False}
 
 
-def damaged_files(path: Path, md5: str, stage: str) -> Iterator[str]:
+def damaged_files(output: Output) -> Iterator[str]:
     """What is wrong with an output in the workspace; of a folder, with each file."""
-    if md5.endswith(".dir"):
-        listing = cache_path(md5)
-        if listing.is_file() and md5_of_file(listing) == md5.removesuffix(".dir"):
-            for entry in json.loads(listing.read_text(encoding="utf-8")):
-                yield from damaged_files(path / entry["relpath"], entry["md5"], stage)
-    elif not path.is_file():
-        yield f"{path}: missing from the workspace: `dvc checkout`, or `dvc repro {stage}`"
-    elif md5_of_file(path) != md5:
-        yield f"{path}: not what {LOCK} says: `dvc checkout --force {path}`, or `dvc repro {stage}`"
+    for path, md5 in list_files_of(output.path, output.md5):
+        if path.is_file() and md5_of_file(path) == md5:
+            continue
+        again = f"`dvc repro {output.stage}`"
+        if not output.in_cache:  # DVC's checkout passes it over
+            remedy = f"{again}, or `git checkout -- {path}` brings back the last commit's"
+        elif path.is_file():
+            remedy = f"`dvc checkout --force {path}`, or {again}"
+        else:
+            remedy = f"`dvc checkout`, or {again}"
+        wrong = f"not what {LOCK} says" if path.is_file() else "missing from the workspace"
+        yield f"{path}: {wrong}: {remedy}"
+
+
+def list_files_of(path: Path, md5: str) -> Iterator[tuple[Path, str]]:
+    """An output with its MD5; of a folder each file, if DVC's list of them is in the cache."""
+    if not md5.endswith(".dir"):
+        yield path, md5
+        return
+    listing = cache_path(md5)
+    if listing.is_file() and md5_of_file(listing) == md5.removesuffix(".dir"):
+        for entry in json.loads(listing.read_text(encoding="utf-8")):
+            yield path / entry["relpath"], entry["md5"]
