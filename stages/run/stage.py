@@ -2,6 +2,7 @@
 
 import inspect
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ def run_stage(stage: str, paths: list[str]) -> None:
     read_sections()  # before all else: it names every problem in one message
     declared, inputs = read_declaration(stage), read_inputs(stage)
     sections = read_sections()  # after the inputs, so that an edit meanwhile is noticed
-    refuse_other_inputs(stage)
     with hold_lock(TEMPORARY / f"{stage}.lock"):
-        stage_main = import_stage(stage).main
+        with ThreadPoolExecutor(1) as second:
+            checked = second.submit(refuse_other_inputs, stage)  # it hashes data, meanwhile:
+            stage_main = import_stage(stage).main
+            checked.result()
         folder = TEMPORARY / stage
         own: dict[str, Any] = {"plain": is_plain(), "temporary": folder / "temporary"}
         if "scratch" in inspect.signature(stage_main).parameters:  # it takes reading every input
