@@ -30,13 +30,13 @@ def test_a_recipe_has_every_value_and_params_yaml_is_right_with_it(name):
 def test_every_option_serves_a_recipe():
     """What no recipe gains by is not in params.yaml.
 
-    But for what makes results the same, and for what the published data sets do not need.
+    But for what the published data sets do not need.
     """
     article = read_recipe("article")
     used = {key for name in NAMES for key, v in read_recipe(name).items() if v != article[key]}
     own = ("model.name", f"model.{article['model.name']}.")
     of_others = {k for k in article if k.startswith("model.") and not k.startswith(own)}
-    assert article.keys() - of_others - used == {"train.threads", "train.class_weight"}
+    assert article.keys() - of_others - used == {"train.class_weight"}
 
 
 def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp_path):
