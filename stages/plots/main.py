@@ -33,7 +33,7 @@ def main(processed: Path, reports: Path, folder: Path, dataset: Dataset, plots: 
 def list_figures(
     processed: Path, reports: Path, dataset: Dataset, plots: Plots
 ) -> dict[str, Callable[[], Figure]]:
-    """What draws each figure, by the name of its file; every second one takes half of the time."""
+    """What draws each figure, by its file's name; two processes take turns, for equal times."""
     classes, axis = dataset.classes, dataset.class_axis
     x_train, y_train = read_part(processed, "train", len(classes))
     x_test, y_test = read_part(processed, "test", len(classes))

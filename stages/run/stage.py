@@ -33,8 +33,8 @@ def run_stage(stage: str, paths: list[str]) -> None:
     declared, inputs = read_declaration(stage), read_inputs(stage)
     sections = read_sections()  # after the inputs, so that an edit meanwhile is noticed
     with hold_lock(TEMPORARY / f"{stage}.lock"):
-        with ThreadPoolExecutor(1) as second:
-            checked = second.submit(refuse_other_inputs, stage)  # it hashes data, meanwhile:
+        with ThreadPoolExecutor(1) as thread:
+            checked = thread.submit(refuse_other_inputs, stage)  # hashes data during the imports
             stage_main = import_stage(stage).main
             checked.result()
         folder = TEMPORARY / stage

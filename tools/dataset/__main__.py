@@ -28,7 +28,7 @@ from tools.shared.command_line import make_parser
 from tools.shared.lists import list_some
 
 UNEVEN = 5  # times the images of the smallest class: accuracy then says little of it
-ALWAYS = ("name", "path", "dry")  # arguments that mean something for data that is there already
+OF_A_SECOND_LOOK = ("name", "path", "dry")  # other arguments have no effect then
 MOST_NAMED = 200  # problems that a message lists; the rest it counts
 
 
@@ -193,7 +193,7 @@ def decide(asked: argparse.Namespace, seen: Found) -> tuple[Choices, str]:
 
 def refuse_choices(asked: argparse.Namespace, file: Path) -> None:
     """Raise UserError for options that say what dataset.yaml has said already."""
-    given = [name for name, value in vars(asked).items() if value and name not in ALWAYS]
+    given = [name for name, value in vars(asked).items() if value and name not in OF_A_SECOND_LOOK]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UserError(
