@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stages.preprocess.absent_classes import refuse_absent_classes
 from stages.preprocess.corrections import DROPPED, correct_labels, read_corrections
 from stages.preprocess.counts import count_images, write_counts
 from stages.preprocess.duplicates import (
@@ -23,13 +24,7 @@ from stages.preprocess.duplicates import (
 )
 from stages.preprocess.rows import refuse_full_disk, write_labels, write_rows
 from stages.preprocess.source import Numbers, Source
-from stages.preprocess.split import (
-    Indices,
-    join_units,
-    refuse_absent_classes,
-    split_images,
-    spread_splits,
-)
+from stages.preprocess.split import Given, Indices, join_units, split_images, spread_splits
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,14 +87,16 @@ def select_images(
     shared = np.flatnonzero(~left_out.in_split)
     units = join_units(contents.numbers, source.groups)[shared]
     own = spread_splits(source.splits[shared], units)
-    parts = split_images(
-        source.labels[shared], own, units, dataset.classes, dataset.splits, preprocess
-    )
+    given = Given(source.labels[shared], own, units)
+    parts = split_images(given, dataset.classes, dataset.splits, preprocess)
     rows = {split: shared[part] for split, part in parts.items()}
     rows = {split: images[~left_out.in_label[images]] for split, images in rows.items()}
     rows |= {split: rows[split][labels[rows[split]] != DROPPED] for split in LEARNT_FROM}
     selection = Selection(source, labels, rows, contents, left_out)
-    refuse_absent_classes({split: selection.labels_of(split) for split in rows}, dataset.classes)
+    refuse_absent_classes(
+        {split: selection.labels_of(split) for split in rows},
+        dataset.classes, given, parts, dataset.splits, preprocess,
+    )  # fmt: skip
     refuse_no_trusted_label(labels[rows["test"]], corrections)
     return selection
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,22 +17,29 @@ if TYPE_CHECKING:
 Indices = npt.NDArray[np.intp]
 
 TEST_SEED = 0  # the test images stay the same whatever params.yaml says
+MOST_NAMED = 10  # classes that a message names
+
+
+class Given(NamedTuple):
+    """The images to share out, arrays (count,): labels as given, the source's splits, units.
+
+    Images of the same unit stay together: they are equal or belong to one group.
+    """
+
+    labels: Numbers
+    own: npt.NDArray[np.uint8]
+    units: Numbers
 
 
 def split_images(
-    labels: Numbers,
-    own: npt.NDArray[np.uint8],
-    units: Numbers,
-    classes: list[str],
-    splits: Splits,
-    held: Preprocess,
+    given: Given, classes: list[str], splits: Splits, held: Preprocess
 ) -> dict[str, Indices]:
     """The images of train, validation and test, each in rising order.
 
-    `own` (count,) is the source's split of each, `units` (count,) numbers images that stay
-    together. What the source does not hold out is split by test_fraction of dataset.yaml and by
+    What the source does not hold out is split by test_fraction of dataset.yaml and by
     validation_fraction of params.yaml. Raises UserError if those are at odds with the source.
     """
+    labels, own, units = given
     everything = np.arange(len(labels))
     test = everything[own == TEST]
     rest = everything[own != TEST]
@@ -49,7 +57,7 @@ def split_images(
         free = everything[own != VALIDATION]
         kept, held_out = hold_out(
             labels[free], units[free], classes, splits.test_fraction, splits.test_split, TEST_SEED,
-            "splits.test_fraction",
+            "splits.test_fraction", least_kept=1 if (own == VALIDATION).any() else 2,
         )  # fmt: skip
         test = free[held_out]
         rest = np.sort(np.concatenate([free[kept], everything[own == VALIDATION]]))
@@ -74,13 +82,15 @@ def hold_out(
     split: str,
     seed: int,
     key: str,
+    least_kept: int = 1,
 ) -> tuple[Indices, Indices]:
     """The indices of the kept and of the held-out images, each in rising order.
 
     tail holds out the last ones, stratified the same share of each class by chance, random and
     grouped any. Images of one unit stay together: what is shared out is units, by their first
     image, so that with units of several images the share of images is not exact.
-    Raises UserError if either part would be empty or a class too small to be shared out.
+    stratified holds out a unit of each class at least and keeps `least_kept`, if it has as many.
+    Raises UserError if either part would be empty.
     """
     _, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))  # units in the order of their first images
@@ -97,8 +107,14 @@ def hold_out(
     if split == "tail":
         chosen[-held_out:] = True
     elif split == "stratified":
-        refuse_small_classes(labels[first], held_out, classes, key)
         chosen[draw_stratified(labels[first], held_out, seed)] = True
+        pairs = pair_units(unit_of, labels)
+        moved = move_small_classes(chosen, pairs, len(classes), least_kept, shuffle(count, seed))
+        if moved:
+            print(
+                f"{key}: the draw left too few images of {name_classes(moved, classes)} on one "
+                "side: moved some, so that both sides have each class"
+            )
     else:
         chosen[shuffle(count, seed)[:held_out]] = True
     return np.flatnonzero(~chosen[unit_of]), np.flatnonzero(chosen[unit_of])
@@ -124,26 +140,52 @@ def draw_stratified(labels: Numbers, held_out: int, seed: int) -> Indices:
     return order[(2 * np.arange(held_out) + 1) * len(labels) // (2 * held_out)]
 
 
-def refuse_small_classes(labels: Numbers, held_out: int, classes: list[str], key: str) -> None:
-    """Raise UserError unless each class can be on both sides of a stratified split.
+def pair_units(unit_of: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
+    """Units and classes (pairs,): a pair for each class that a unit has an image of."""
+    number = int(labels.max()) + 1
+    units, classes = np.divmod(np.unique(unit_of * number + labels), number)
+    return units, classes
 
-    `labels` (count,) has an entry for each image, or for several that stay together.
+
+def move_small_classes(
+    chosen: npt.NDArray[np.bool_],
+    pairs: tuple[Numbers, Numbers],
+    classes: int,
+    least_kept: int,
+    order: Indices,
+) -> list[int]:
+    """Complete the choice (units,) in place; the classes of which units were moved.
+
+    A class of units enough gets one of them held out and `least_kept` kept. As few units move as
+    possible, the first of `order`; a unit stays if a class would lack it where it is.
     """
-    counts = np.bincount(labels, minlength=len(classes))
-    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
-    if single:
-        raise UserError(
-            f"{key}: stratified cannot share out {len(single)} of {len(classes)} classes, which "
-            f"have one image (or one group) each: {', '.join(single[:10])}. Add images, or choose "
-            "another split"
-        )
-    present = int((counts > 0).sum())
-    fewer = min(held_out, len(labels) - held_out)
-    if fewer < present:
-        raise UserError(
-            f"{key}: stratified cannot share out {present} classes, as one side would have {fewer} "
-            f"of {len(labels)} images (or groups): choose another fraction or split"
-        )
+    units, labels = pairs
+    place = np.argsort(order)
+    least = {True: 1, False: least_kept}
+    has_enough = np.bincount(labels, minlength=classes) >= sum(least.values())
+    moved = []
+
+    def count(side: bool) -> Numbers:
+        return np.bincount(labels[chosen[units] == side], minlength=classes)
+
+    for side, other in ((True, False), (False, True)):
+        for number in np.flatnonzero(has_enough & (count(side) < least[side])).tolist():
+            while count(side)[number] < least[side]:
+                needed = has_enough & (count(other) <= least[other])
+                stays = np.isin(units, units[needed[labels]]) | (chosen[units] == side)
+                movable = units[(labels == number) & ~stays]
+                if not len(movable):
+                    break  # all of them belong together with the last image of another class
+                chosen[movable[np.argmin(place[movable])]] = side
+                moved.append(number)
+    return sorted(set(moved))
+
+
+def name_classes(numbers: Iterable[int], classes: list[str]) -> str:
+    """Names of classes for a message: the first few, and how many more there are."""
+    names = [classes[number] for number in numbers]
+    rest = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def join_units(contents: Numbers, groups: Numbers | None) -> Numbers:
@@ -180,21 +222,3 @@ def spread_splits(splits: npt.NDArray[np.uint8], units: Numbers) -> npt.NDArray[
             'sides: correct the splits, or set splits.group to "" in dataset.yaml'
         )
     return np.where(own, splits, last[units])
-
-
-def refuse_absent_classes(labels: dict[str, Numbers], classes: list[str]) -> None:
-    """Raise UserError if a class has no image to train on, to validate by, or to test by.
-
-    `labels` are those of each split.
-    """
-    has = np.bincount(np.concatenate(list(labels.values())), minlength=len(classes))
-    for part, numbers in labels.items():
-        counts = np.bincount(numbers, minlength=len(classes))
-        absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
-        if absent:
-            few = ", ".join(f"{name} ({has[classes.index(name)]} in all)" for name in absent[:10])
-            raise UserError(
-                f"no {part} image of {len(absent)} of {len(classes)} classes: {few}. Each class "
-                "needs one in each split: add images, or set preprocess.split (for the test images "
-                "splits.test_split) to stratified, or another fraction"
-            )

@@ -208,8 +208,9 @@ def test_a_class_of_one_image_gets_one_clear_line(tmp_path):
     with pytest.raises(UserError) as caught:
         run(tmp_path, files | {"right/1.png": encode(np.zeros((9, 9), np.uint8))})
     assert str(caught.value) == (
-        "splits.test_fraction: stratified cannot share out 1 of 3 classes, which have one image "
-        "(or one group) each: right. Add images, or choose another split"
+        "no validation image of 1 of 3 classes: right (1 in all). Each class needs one in each "
+        "split. To lie in train, validation and test, a class needs 3 images (equal ones, and "
+        "those of one group, count as one): right has 1. Add images, or remove the class"
     )
 
 
