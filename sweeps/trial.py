@@ -13,10 +13,9 @@ from ray import tune
 
 from stages.run.params import PARAMS, Params
 from stages.run.yaml_files import validate
-from stages.train.architectures import network_maker
 from stages.train.batches import Part
-from stages.train.fitting import Method, fit_network
-from stages.train.scoring import score_network
+from stages.train.members import count_epochs, fit, judge_images, make_method
+from stages.train.scoring import score
 from stages.train.threads import use_threads
 
 
@@ -36,16 +35,15 @@ def run_trial(
     """
     params = validate(Params, values, PARAMS)
     use_threads(params.train.threads)
-    make_network = network_maker(params.model, training, validation)
-    method = Method(make_network, params.train, background)
+    method = make_method(params.model, params.train, training, validation, background)
     with tempfile.TemporaryDirectory() as folder:
-        reports = Reports(Path(folder), params.train.epochs, seeds)
+        reports = Reports(Path(folder), count_epochs(method), seeds)
         for number in range(seeds):
             keras.utils.clear_session()  # a process runs one trial after another
             scratch, seed = Path(folder) / str(number), params.seed + number
-            network, _ = fit_network(method, [training], validation, seed, scratch, [reports])
-            _, scored = score_network(network, validation)
-            reports.ended(scored)
+            network, _ = fit(method, [training], validation, seed, scratch, [reports])
+            images, labels = validation
+            reports.ended(score(judge_images(method, network, images), labels))
 
 
 class Reports(keras.callbacks.Callback):
@@ -85,4 +83,4 @@ class Reports(keras.callbacks.Callback):
         tune.report(metrics | {"epochs": epochs, "ended": ended}, checkpoint=checkpoint)
 
     def written(self) -> set[Path]:
-        return set(self.folder.glob("*/epoch-*.npz"))
+        return set(self.folder.rglob("epoch-*.npz"))

@@ -77,11 +77,13 @@ def shrink(value: Any) -> Any:
     return max(value // 64, 4) if isinstance(value, int) and value > 8 else value
 
 
+SMALLEST = {"mlp": {}, "cnn": {"filters": [4, 8], "strides": [1, 2]}, "pretrained": {"side": 40}}
+
+
 def tiny_block(name: str, **changes: object) -> dict[str, object]:
     """The network's block of the article's recipe with two small layers; with these changes."""
-    unequal = {"filters": [4, 8], "strides": [1, 2]} if name == "cnn" else {}
     block = {key: shrink(value) for key, value in ARTICLE["model"][name].items()}
-    return block | unequal | changes
+    return block | SMALLEST[name] | changes
 
 
 def normalization(name: str, on: bool = True) -> dict[str, object]:

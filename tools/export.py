@@ -47,6 +47,7 @@ PROGRAM = (
     "stages/shared/image_reading.py",
     "stages/shared/ink.py",
     "stages/shared/onnx_model.py",
+    "stages/shared/onnx_shapes.py",
     "tools/__init__.py",
     "tools/predict.py",
     "tools/shared/__init__.py",

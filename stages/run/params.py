@@ -20,12 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from stages.run.keys import as_attributes
+from stages.run.keys import as_attributes, get_value
 from stages.run.yaml_files import Section, read_yaml, validate
 from stages.shared.errors import UserError
 
 PARAMS = Path("params.yaml")
 DATA = Path("data")
+RECIPES = Path("recipes.yaml")
+BASE_RECIPE = "article"  # the recipe that the others change
 
 Block = TypeVar("Block")
 SEEDS = 2**32  # NumPy and Keras take seeds below this
@@ -120,6 +122,16 @@ class Cnn(Section):
         return one_each(self, "filters", "kernels", "strides")
 
 
+class Pretrained(Section):
+    backbone: Literal["efficientnet_lite0"]
+    side: Annotated[int, Field(ge=32, le=1024)]
+    dropout: Share
+    views: Annotated[int, Field(ge=1, le=1000)]
+    tuned_blocks: Annotated[int, Field(ge=0, le=16)]
+    tuned_epochs: Annotated[int, Field(ge=1, le=10_000)]
+    tuned_learning_rate: Annotated[float, Field(gt=0, le=10)]
+
+
 def one_each(block: Block, first: str, *others: str) -> Block:
     """Refuse lists of a network that do not have one value for each of its layers."""
     expected = len(getattr(block, first))
@@ -131,9 +143,10 @@ def one_each(block: Block, first: str, *others: str) -> Block:
 
 
 class Model(Section):
-    name: Literal["mlp", "cnn"]
+    name: Literal["mlp", "cnn", "pretrained"]
     mlp: Mlp
     cnn: Cnn
+    pretrained: Pretrained
 
 
 class Preprocess(Section):
@@ -388,12 +401,18 @@ class NamedDataset(Dataset):
     folder: str  # of data/, which dataset.yaml need not say
 
 
+def shipped_value(key: str) -> Any:
+    """The article's value of a key: for a params.yaml that is older than the key."""
+    recipes: Any = read_yaml(RECIPES) if RECIPES.exists() else {}
+    return get_value(recipes.get(BASE_RECIPE), key)
+
+
 def read_sections(params: Path = PARAMS, data: Path = DATA) -> dict[str, Any]:
     """Every section of params.yaml by name; `dataset` is what the chosen dataset.yaml says.
 
     Raises UserError with every problem of a file in one message.
     """
-    values = validate(Params, read_yaml(params), params)
+    values = validate(Params, read_yaml(params), params, shipped_value)
     known = sorted(file.parent.name for file in data.glob("*/dataset.yaml"))
     if values.dataset not in known:
         raise UserError(

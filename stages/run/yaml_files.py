@@ -1,7 +1,9 @@
 """YAML files as typed, checked sections: every problem in one message, none of it a traceback."""
 
+import json
 import re
 import reprlib
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -48,24 +50,34 @@ def parse_yaml(text: str, path: Path) -> object:
     return yaml.load(text)
 
 
-def validate(kind: type[Kind], values: object, path: Path) -> Kind:
-    """`values` as a `kind`; UserError names each problem's place, what was found and expected."""
+def validate(
+    kind: type[Kind], values: object, path: Path, shipped: Callable[[str], Any] = lambda _key: None
+) -> Kind:
+    """`values` as a `kind`; UserError names each problem's place, what was found and expected.
+
+    `shipped` gives the value that the project ships for a key, None without one: what to add where
+    a key is missing.
+    """
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-        lines = [f"  {describe_problem(kind, values, error)}" for error in errors]
+        lines = [f"  {describe_problem(kind, values, error, shipped)}" for error in errors]
         count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
         raise UserError("\n".join([f"{path} has {count}:", *lines])) from None
 
 
-def describe_problem(kind: Any, values: object, error: Any) -> str:
+def describe_problem(
+    kind: Any, values: object, error: Any, shipped: Callable[[str], Any] = lambda _key: None
+) -> str:
     """One problem in words: its place in the file, what is expected there, what was found."""
     place = place_in_file(values, error)
     found = short_repr(error["input"])
     match error["type"]:
         case "missing":
-            return f"{place}: missing; add it"
+            value = shipped(place)
+            line = "" if value is None else f": `{error['loc'][-1]}: {write_on_one_line(value)}`"
+            return f"{place}: missing; add it{line}"
         case "extra_forbidden":
             return f"{place}: unknown key; expected one of {allowed_keys(kind, error['loc'][:-1])}"
         case "value_error":
@@ -79,6 +91,13 @@ def describe_problem(kind: Any, values: object, error: Any) -> str:
     message = error["msg"].replace("Input should", "should").replace(" after validation", "")
     message = re.sub(" or (instance of|object to extract) .*", "", message)
     return f"{place}: {message}, found {found}"
+
+
+def write_on_one_line(value: object) -> str:
+    """A value as YAML writes it within a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {write_on_one_line(v)}" for key, v in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def place_in_file(values: Any, error: Any) -> str:

@@ -19,26 +19,23 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.shared.errors import HOW_TO_RESTORE, UserError
+from stages.shared.onnx_shapes import LARGEST_SIDE, Shape, Weight, shape_of_output
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
 INPUT, OUTPUT = "images", "probabilities"
 BATCH_IMAGES = 500  # run at once
-BATCH_PIXELS = BATCH_IMAGES * 28 * 28  # fewer at once of larger images: each layer has its output
+# Fewer at once by a network of larger layers. The default cnn's on MNIST have so many values.
+BATCH_VALUES = BATCH_IMAGES * 26 * 26 * 32
 LARGEST_BYTES = 2_000_000_000  # Protocol Buffers end at 2**31
-LARGEST_SIDE = 1024  # pixels, as in dataset.yaml
 MOST_CLASSES = 1000
-OPERATORS = {
-    "Cast", "Mul", "Reshape", "Transpose", "Flatten", "Gemm", "Conv", "BatchNormalization",
-    "Relu", "Softmax", "GlobalAveragePool", "Mean",
-}  # fmt: skip
 
 # The numbers of the fields that a file may have, from the published onnx.proto.
 MODEL = {"version": 1, "producer": 2, "graph": 7, "operators": 8, "properties": 14}
 GRAPH = {"nodes": 1, "name": 2, "weights": 5, "inputs": 11, "outputs": 12}
 NODE = {"inputs": 1, "outputs": 2, "name": 3, "operator": 4, "attributes": 5}
-ATTRIBUTE = {"name": 1, "float": 2, "integer": 3, "integers": 8, "kind": 20}
+ATTRIBUTE = {"name": 1, "float": 2, "integer": 3, "word": 4, "integers": 8, "kind": 20}
 WEIGHT = {"shape": 1, "kind": 2, "name": 8, "values": 9}
 OPERATOR_SET = {"domain": 1, "version": 2}
 PROPERTY = {"key": 1, "value": 2}
@@ -52,10 +49,17 @@ UNREADABLE = (ValueError, TypeError, OverflowError, OSError, MemoryError)
 Fields = dict[int, list[Any]]  # of a message, by number: integers, or the bytes of what it holds
 
 
-class OnnxModel(NamedTuple):
-    session: Any  # onnxruntime.InferenceSession
+class Content(NamedTuple):
     image_shape: tuple[int, ...]  # (height, width) or (height, width, 3)
     classes: int
+    largest: int  # values of an image that an operator takes or gives, at most
+
+
+class OnnxModel(NamedTuple):
+    session: Any  # onnxruntime.InferenceSession
+    image_shape: tuple[int, ...]
+    classes: int
+    largest: int
 
 
 def open_model(path: Path, threads: int = 1) -> OnnxModel:
@@ -82,7 +86,7 @@ def load_model(content: bytes, threads: int = 1) -> OnnxModel:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # noqa: PLC0415
 
-    image_shape, classes = check_content(content)
+    checked = check_content(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -93,13 +97,15 @@ def load_model(content: bytes, threads: int = 1) -> OnnxModel:
         session = onnxruntime.InferenceSession(
             content, options, ["CPUExecutionProvider"], enable_fallback=0
         )
-        blank = np.zeros((1, *image_shape), np.uint8)
+        blank = np.zeros((1, *checked.image_shape), np.uint8)
         found = session.run([OUTPUT], {INPUT: blank})[0].shape
     except Exception as error:
         raise ValueError(f"ONNX Runtime: {error}") from None
-    if found != (1, classes):
-        raise ValueError(f"expected probabilities (1, {classes}) of one image, found {found}")
-    return OnnxModel(session, image_shape, classes)
+    if found != (1, checked.classes):
+        raise ValueError(
+            f"expected probabilities (1, {checked.classes}) of one image, found {found}"
+        )
+    return OnnxModel(session, *checked)
 
 
 def predict(model: OnnxModel, images: Images) -> Probabilities:
@@ -112,8 +118,7 @@ def predict(model: OnnxModel, images: Images) -> Probabilities:
             f"expected images ({', '.join(map(str, ('count', *model.image_shape)))}) as uint8, "
             f"which the model takes; found {images.shape} as {images.dtype}"
         )
-    height, width = model.image_shape[:2]
-    size = max(1, min(BATCH_IMAGES, BATCH_PIXELS // (height * width)))
+    size = max(1, min(BATCH_IMAGES, BATCH_VALUES // model.largest))
     probabilities = np.empty((len(images), model.classes), np.float32)
     for start in range(0, len(images), size):
         batch = np.ascontiguousarray(images[start : start + size])
@@ -126,8 +131,8 @@ def predict(model: OnnxModel, images: Images) -> Probabilities:
     return probabilities
 
 
-def check_content(content: bytes) -> tuple[tuple[int, ...], int]:
-    """The shape of an image and the number of classes. Raises ValueError for what is not ours."""
+def check_content(content: bytes) -> Content:
+    """What a file's graph takes and gives. Raises ValueError for what is not ours."""
     model = read_message(memoryview(content), MODEL, "the file")
     sets = [read_message(each, OPERATOR_SET, "an operators' set") for each in model[8]]
     if len(sets) != 1 or sets[0][1] not in ([], [b""]):
@@ -136,10 +141,7 @@ def check_content(content: bytes) -> tuple[tuple[int, ...], int]:
         raise ValueError(f"expected one graph, found {len(model[7])}")
     refuse_damage(model)
     graph = read_message(model[7][0], GRAPH, "the graph")
-    shapes = dict(check_weight(read_message(weight, WEIGHT, "a weight")) for weight in graph[5])
-    makers = {INPUT: ""}  # by a value's name: the operator that makes it
-    for node in graph[1]:
-        check_node(read_message(node, NODE, "a node"), shapes, makers)
+    weights = dict(check_weight(read_message(weight, WEIGHT, "a weight")) for weight in graph[5])
     image_shape = read_value(graph[11], INPUT, UINT8)
     output_shape = read_value(graph[12], OUTPUT, FLOAT32)
     is_colour = len(image_shape) == 3 and image_shape[2] == 3
@@ -147,7 +149,12 @@ def check_content(content: bytes) -> tuple[tuple[int, ...], int]:
         raise ValueError(f"expected images (height, width[, 3]), found {image_shape}")
     if len(output_shape) != 1 or output_shape[0] > MOST_CLASSES:
         raise ValueError(f"expected a probability for each class, found {output_shape}")
-    return image_shape, output_shape[0]
+    shapes: dict[str, Shape] = {INPUT: image_shape}
+    for node in graph[1]:
+        check_node(read_message(node, NODE, "a node"), shapes, weights)
+    if shapes.get(OUTPUT) != output_shape:
+        raise ValueError(f"expected probabilities {output_shape}, found {shapes.get(OUTPUT)}")
+    return Content(image_shape, output_shape[0], max(map(math.prod, shapes.values())))
 
 
 def refuse_damage(model: Fields) -> None:
@@ -159,43 +166,54 @@ def refuse_damage(model: Fields) -> None:
             raise ValueError("its graph does not fit its checksum")
 
 
-def check_node(node: Fields, shapes: dict[str, list[int]], makers: dict[str, str]) -> None:
-    """A known operator whose output is no larger than its image and weights ask for."""
-    operator, *inputs = (text(name) for name in [b"".join(node[4]), *node[1]])
-    if operator not in OPERATORS:
-        raise ValueError(f"the operator {operator!r} is not one of its layers'")
-    if operator == "Mean":
-        known = all(makers.get(name) == "Softmax" for name in inputs)
-    elif operator == "Softmax":
-        known = [makers.get(name) for name in inputs] == ["Gemm"]
-    else:  # one value and weights: two values of unlike shapes would multiply their sizes
-        known = inputs[:1] != [] and all(name in shapes for name in inputs[1:])
-        known &= operator != "Mul" or [shapes.get(name) for name in inputs[1:]] == [[]]
-    if not known:
+def check_node(node: Fields, shapes: dict[str, Shape], weights: dict[str, Weight]) -> None:
+    """Add the shape of what a node gives to `shapes`, those of all values before it.
+
+    Raises ValueError unless train writes such a node. Its weights follow its values.
+    """
+    operator, output, *inputs = (
+        text(name) for name in [b"".join(node[4]), b"".join(node[2]), *node[1]]
+    )
+    taken = [name for name in inputs if name]  # "" is an input that is left out
+    values = [shapes[name] for name in taken if name in shapes]
+    if not all(name in weights for name in taken[len(values) :]) or len(node[2]) != 1:
         raise ValueError(f"the operator {operator} takes {', '.join(inputs)}")
-    attributes = {}
+    if output in shapes or output in weights:
+        raise ValueError(f"two nodes give {output!r}")
+    of_node = [weights[name] for name in taken[len(values) :]]
+    shapes[output] = shape_of_output(operator, values, of_node, read_attributes(node, operator))
+
+
+def read_attributes(node: Fields, operator: str) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
     for attribute in node[5]:
         fields = read_message(attribute, ATTRIBUTE, f"an attribute of {operator}")
-        attributes[text(b"".join(fields[1]))] = fields[8]
-    if max(attributes.get("pads", [0])) >= max(attributes.get("kernel_shape", [1])):
-        raise ValueError(f"{operator} pads by its kernel or more")
-    makers |= {text(name): operator for name in node[2]}
+        single = [*fields[2], *map(signed, fields[3]), *map(bytes, fields[4])]
+        name = text(b"".join(fields[1]))
+        attributes[name] = single[0] if single else [signed(number) for number in fields[8]]
+    return attributes
+
+
+def signed(number: int) -> int:
+    """Protocol Buffers write -1 as 2**64 - 1."""
+    return number - 2**64 if number >= 2**63 else number
 
 
 def text(name: bytes | memoryview) -> str:
     return bytes(name).decode()  # an invalid name is a ValueError
 
 
-def check_weight(weight: Fields) -> tuple[str, list[int]]:
-    """Its name and shape: it is in the file, as many values as its shape says, all finite."""
+def check_weight(weight: Fields) -> tuple[str, Weight]:
+    """Its name and values: they are in the file, as many as its shape says, all finite."""
     name = text(b"".join(weight[8]))
     kind = WEIGHT_KINDS.get(weight[2][0] if weight[2] else 0)
     stored = weight[9][0] if len(weight[9]) == 1 else memoryview(b"")
     if kind is None or math.prod(weight[1]) * kind.itemsize != len(stored):
         raise ValueError(f"the weight {name!r} has {len(stored):,} bytes for shape {weight[1]}")
-    if kind.kind == "f" and not np.isfinite(np.frombuffer(stored, kind)).all():
+    values = np.frombuffer(stored, kind)
+    if kind.kind == "f" and not np.isfinite(values).all():
         raise ValueError(f"the weight {name!r} has values that are no finite numbers")
-    return name, weight[1]
+    return name, values.reshape(weight[1])
 
 
 def read_value(values: list[Any], name: str, kind: int) -> tuple[int, ...]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers
 
 from stages.shared.errors import UserError
+from stages.train.backbone import build_backbone
 
 if TYPE_CHECKING:
     from stages.run.params import Model
@@ -26,35 +27,42 @@ if TYPE_CHECKING:
 # values each, 86 million weights for 1,000 classes. Their mean has 128,000 and trains as well.
 LARGEST_FLATTENED = 28 * 28  # pixels of an image
 
+LAST_LAYER = "probabilities"
 MOMENTUM = 0.9  # of the moving statistics; Keras' 0.99 lags hundreds of weight updates behind
 
 
 def network_maker(model: Model, training: Part, validation: Part) -> Callable[[], keras.Model]:
     """What makes the chosen network for these images and all classes of their labels."""
-    shape, classes = training[0].shape[1:], 1 + int(max(training[1].max(), validation[1].max()))
+    shape, classes = training[0].shape[1:], count_classes(training, validation)
     block = vars(getattr(model, model.name))
     return partial(build_network, model.name, shape, classes, **block)
 
 
+def count_classes(training: Part, validation: Part) -> int:
+    return 1 + int(max(training[1].max(), validation[1].max()))
+
+
 def build_network(
-    name: str, image_shape: tuple[int, ...], classes: int, **block: object
+    name: str, image_shape: tuple[int, ...], classes: int, **block: Any
 ) -> keras.Model:
     """The network `name` for images (height, width[, 3]) with the arguments of its block."""
     images = keras.Input(image_shape, dtype="uint8", name="images")
-    x = layers.Rescaling(1 / 255, name="scale")(images)
-    x = ARCHITECTURES[name](x, **block)
+    x = ARCHITECTURES[name](images, **block)
     # In float32 whatever the precision: bfloat16 has three digits.
-    probabilities = layers.Dense(
-        classes, activation="softmax", dtype="float32", name="probabilities"
-    )
+    probabilities = layers.Dense(classes, activation="softmax", dtype="float32", name=LAST_LAYER)
     return keras.Model(images, probabilities(x), name=name)
 
 
+def scale_pixels(images: keras.KerasTensor) -> keras.KerasTensor:
+    """From 0 to 255 to 0 to 1."""
+    return layers.Rescaling(1 / 255, name="scale")(images)
+
+
 def mlp(
-    x: keras.KerasTensor, units: list[int], dropout: list[float], batch_normalization: bool
+    images: keras.KerasTensor, units: list[int], dropout: list[float], batch_normalization: bool
 ) -> keras.KerasTensor:
     """Fully connected layers with ReLU, each followed by its dropout."""
-    x = layers.Flatten(name="flatten")(x)
+    x = layers.Flatten(name="flatten")(scale_pixels(images))
     for number, (width, share) in enumerate(zip(units, dropout, strict=True), start=1):
         if batch_normalization:
             x = layers.Dense(width, use_bias=False, name=f"dense_{number}")(x)
@@ -68,7 +76,7 @@ def mlp(
 
 
 def cnn(
-    x: keras.KerasTensor,
+    images: keras.KerasTensor,
     filters: list[int],
     kernels: list[int],
     strides: list[int],
@@ -79,7 +87,7 @@ def cnn(
 
     Raises UserError if the layers shrink the image below a kernel.
     """
-    size = x.shape[1:3]
+    size, x = images.shape[1:3], scale_pixels(images)
     refuse_small_images(size, kernels, strides)
     if len(x.shape) == 3:
         x = layers.Reshape((*size, 1), name="grey")(x)
@@ -97,6 +105,19 @@ def cnn(
     if math.prod(size) > LARGEST_FLATTENED:
         return layers.GlobalAveragePooling2D(name="mean")(x)
     return layers.Flatten(name="flatten")(x)
+
+
+def pretrained(
+    images: keras.KerasTensor,
+    backbone: str,
+    side: int,
+    dropout: float,
+    tuned_blocks: int,
+    **_training: Any,
+) -> keras.KerasTensor:
+    """A backbone that was trained on ImageNet; stages/train/pretrained.py gives it its weights."""
+    x = build_backbone(backbone, images.shape[1:], side, tuned_blocks)(images)
+    return layers.Dropout(dropout, name="dropout")(x) if dropout else x
 
 
 def refuse_small_images(size: tuple[int, int], kernels: list[int], strides: list[int]) -> None:
@@ -126,15 +147,20 @@ def shrink(size: tuple[int, int], kernel: int, stride: int) -> tuple[int, int]:
     return height - kernel + 1, width - kernel + 1
 
 
-ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {"mlp": mlp, "cnn": cnn}
+ARCHITECTURES: dict[str, Callable[..., keras.KerasTensor]] = {
+    "mlp": mlp,
+    "cnn": cnn,
+    "pretrained": pretrained,
+}
 
 
 def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
     """One network that gives the mean of the probabilities; one alone is returned unchanged."""
     if len(networks) == 1:
         return networks[0]
-    images = keras.Input(networks[0].input.shape[1:], dtype="uint8", name="images")
+    taken = networks[0].input
+    images = keras.Input(taken.shape[1:], dtype=taken.dtype, name=taken.name)
     for number, network in enumerate(networks, start=1):
         network.name = f"member_{number}"
     members = [network(images) for network in networks]
-    return keras.Model(images, layers.Average(name="probabilities")(members), name="ensemble")
+    return keras.Model(images, layers.Average(name=LAST_LAYER)(members), name="ensemble")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer[Any]]
 Float32s = npt.NDArray[np.float32]
-Part = tuple[Bytes, Labels]  # images (count, height, width[, 3]) and labels (count,)
+# Images (count, height, width[, 3]) as uint8, or their features (count, features), and labels.
+Part = tuple[npt.NDArray[Any], Labels]
 
 # What one call reads, about: a call for each batch costs a tenth of an epoch.
 CALL_IMAGES = 1024
@@ -74,7 +75,7 @@ class Batches:
             self.order = np.argsort(draws, kind="stable")
 
     def dataset(self) -> tf.data.Dataset:
-        """The batches of one epoch as TensorFlow reads them: uint8 images, float32 labels."""
+        """The batches of one epoch as TensorFlow reads them; labels are float32."""
         numbers = tf.data.Dataset.range(0, len(self), self.batches_per_call)
         load = tf.autograph.experimental.do_not_convert(self.load_call)  # which leaves a file
         several = numbers.map(load, PARALLEL_CALLS, deterministic=True)
@@ -88,7 +89,8 @@ class Batches:
 
     def load_call(self, first: tf.Tensor) -> tuple[tf.Tensor, ...]:
         shapes = [(None, *self.shape), (None, self.classes), (None,)]
-        types = [tf.uint8, tf.float32, tf.float32][: 2 if self.class_weights is None else 3]
+        of_images = tf.as_dtype(self.parts[0][0].dtype)
+        types = [of_images, tf.float32, tf.float32][: 2 if self.class_weights is None else 3]
         read = tf.numpy_function(self.read_batches, [first], types)
         return tuple(map(tf.ensure_shape, read, shapes))
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from stages.run.params import Train
+    from stages.train.pretrained import Pretrained
 
 STEPS_PER_CALL = 50  # weight updates that TensorFlow does without returning to Python
 
@@ -33,39 +34,16 @@ class Method:
     """A network and how it is trained, whatever the images and the seed.
 
     `background` is what augmentation moves in from beyond an image's edges: grey or red, green,
-    blue. `plain` keeps to Keras' own path, without the fused kernels.
+    blue. `plain` keeps to Keras' own path, without the fused kernels. `pretrained` is the backbone
+    that the network begins with, if any. `says_epochs`: whether each epoch prints a line.
     """
 
     make_network: Callable[[], keras.Model]
     train: Train
     background: int | Sequence[int] = 0
     plain: bool = False
-
-
-def fit_members(
-    method: Method, parts: Sequence[Part], held_out: Part | None, seed: int, scratch: Path
-) -> tuple[list[keras.Model], list[History]]:
-    """Train train.members networks, one after the other: see `fit_member`."""
-    fitted = [
-        fit_member(method, parts, held_out, seed, scratch, member)
-        for member in range(method.train.members)
-    ]
-    return [network for network, _ in fitted], [history for _, history in fitted]
-
-
-def fit_member(
-    method: Method,
-    parts: Sequence[Part],
-    held_out: Part | None,
-    seed: int,
-    scratch: Path,
-    member: int,
-) -> tuple[keras.Model, History]:
-    """Train an ensemble's network of that number, from 0, with the seed seed + member."""
-    members = method.train.members
-    title = f"member {member + 1} of {members}: " if members > 1 else ""
-    folder = scratch / str(member)
-    return fit_network(method, parts, held_out, seed + member, folder, title=title)
+    pretrained: Pretrained | None = None
+    says_epochs: bool = True
 
 
 def fit_network(
@@ -103,15 +81,17 @@ def fit_network(
     if done and (done < train.epochs or not title):  # trained side by side, all members are done
         print(f"{title}An interrupted run left a checkpoint: resuming after epoch {done}")
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
+    spoken: list[keras.callbacks.Callback] = [EpochLine(title)] if method.says_epochs else []
     # The bars of trainings side by side would overwrite each other.
-    bars = [StepBar(title)] if sys.stdout.isatty() and not parent_process() else []
+    if method.says_epochs and sys.stdout.isatty() and not parent_process():
+        spoken.insert(0, StepBar(title))
     network.fit(
         batches.dataset(),
         initial_epoch=done,
         epochs=train.epochs,
         shuffle=False,  # Batches does
-        validation_data=make_validation_data(held_out, classes) if held_out else None,
-        callbacks=[start, history, StopAtNaN(), checkpoints, *bars, EpochLine(title), *watchers],
+        validation_data=make_validation_data(held_out, network) if held_out else None,
+        callbacks=[start, history, StopAtNaN(), checkpoints, *spoken, *watchers],
         verbose=0,
     )
     columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
@@ -120,9 +100,8 @@ def fit_network(
     return trained, {name: columns[name] for name in sorted(columns)}
 
 
-def make_validation_data(held_out: Part, classes: int) -> tf.data.Dataset:
-    size = images_per_batch(*held_out[0].shape[1:3])
-    return Batches([held_out], classes, size).dataset()
+def make_validation_data(held_out: Part, network: keras.Model) -> tf.data.Dataset:
+    return Batches([held_out], network.output.shape[1], images_per_batch(network)).dataset()
 
 
 def compile_network(network: keras.Model, train: Train, steps_per_epoch: int, plain: bool) -> None:

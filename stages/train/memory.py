@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from stages.shared.errors import UserError
+from stages.train.prediction import all_layers
 
 VALUE_BYTES = 4  # float32
 # How often the weights are in memory at the peak, measured with TensorFlow 2.21: themselves, their
@@ -67,7 +68,7 @@ def count_values(make_network: Callable[[], keras.Model]) -> tuple[int, int, int
     with keras.StatelessScope(initialize_variables=False):  # shapes alone
         network = make_network()
         weights = sum(math.prod(variable.shape) for variable in network.variables)
-        outputs = sum(math.prod(layer.output.shape[1:]) for layer in network.layers)
+        outputs = sum(math.prod(layer.output.shape[1:]) for layer in all_layers(network))
         return weights, outputs, math.prod(network.input.shape[1:])
 
 

@@ -156,7 +156,41 @@ def inputs_of(entry: dict[str, Any]) -> list[str]:
 def write_rescaling(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
     scale = graph.add_weight(f"{name}by", np.array(layer.scale, np.float32))
     floats = graph.add_node("Cast", f"{name}cast", x.name, to=TensorProto.FLOAT)
-    return x._replace(name=graph.add_node("Mul", f"{name}multiply", floats, scale))
+    node = graph.add_node("Mul", f"{name}multiply", floats, scale)
+    if layer.offset:
+        offset = graph.add_weight(f"{name}offset", np.array(layer.offset, np.float32))
+        node = graph.add_node("Add", f"{name}add", node, offset)
+    return x._replace(name=node)
+
+
+def write_resizing(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
+    x = graph.put_channels(True, x)
+    sizes = zip((layer.height, layer.width), layer.input.shape[1:3], strict=True)
+    scales = np.array([1, 1, *(scale_to(now, before) for now, before in sizes)], np.float32)
+    weight = graph.add_weight(f"{name}scales", scales)
+    node = graph.add_node(
+        "Resize", f"{name}resize", x.name, "", weight,
+        mode="linear", coordinate_transformation_mode="half_pixel",
+    )  # fmt: skip
+    return Tensor(node, True)
+
+
+def scale_to(size: int, before: int) -> np.float32:
+    """The scale of a side, which ONNX multiplies and rounds down: never to a pixel less."""
+    scale = np.float32(size / before)
+    while np.floor(scale * np.float32(before)) < size:
+        scale = np.nextafter(scale, np.float32(np.inf))
+    return scale
+
+
+def write_concatenation(graph: Graph, layer: keras.Layer, name: str, *parts: Tensor) -> Tensor:
+    together = [graph.put_channels(False, each).name for each in parts]
+    return Tensor(graph.add_node("Concat", f"{name}concat", *together, axis=layer.axis))
+
+
+def write_sum(graph: Graph, _layer: keras.Layer, name: str, *parts: Tensor) -> Tensor:
+    together = [graph.put_channels(parts[0].channels_first, each).name for each in parts]
+    return parts[0]._replace(name=graph.add_node("Add", f"{name}add", *together))
 
 
 def write_reshape(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
@@ -181,13 +215,17 @@ def write_dense(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tenso
 
 def write_convolution(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
     x = graph.put_channels(True, x)
-    kernel = layer.kernel.numpy().transpose(3, 2, 0, 1)  # (height, width, in, out) in Keras
+    by_channel = isinstance(layer, layers.DepthwiseConv2D)
+    # (height, width, in, out) in Keras; a channel alone has (height, width, in, 1)
+    kernel = layer.kernel.numpy().transpose((2, 3, 0, 1) if by_channel else (3, 2, 0, 1))
     weights = [graph.add_weight(f"{name}kernel", kernel)]
     if layer.use_bias:
         weights.append(graph.add_weight(f"{name}bias", layer.bias.numpy()))
+    groups = {"group": len(kernel)} if by_channel else {}
     node = graph.add_node(
         "Conv", f"{name}convolution", x.name, *weights,
         kernel_shape=list(layer.kernel_size), strides=list(layer.strides), pads=padding_of(layer),
+        **groups,
     )  # fmt: skip
     return write_activation(graph, layer, name, Tensor(node, True))
 
@@ -220,8 +258,14 @@ def write_normalization(graph: Graph, layer: keras.Layer, name: str, x: Tensor) 
     return x._replace(name=node)
 
 
-def write_relu(graph: Graph, _layer: keras.Layer, name: str, x: Tensor) -> Tensor:
-    return x._replace(name=graph.add_node("Relu", f"{name}relu", x.name))
+def write_relu(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
+    if getattr(layer, "max_value", None) is None:
+        return x._replace(name=graph.add_node("Relu", f"{name}relu", x.name))
+    bounds = [
+        graph.add_weight(f"{name}{key}", np.array(value, np.float32))
+        for key, value in (("least", 0), ("most", layer.max_value))
+    ]
+    return x._replace(name=graph.add_node("Clip", f"{name}clip", x.name, *bounds))
 
 
 def write_activation(graph: Graph, layer: keras.Layer, name: str, x: Tensor) -> Tensor:
@@ -258,10 +302,13 @@ WRITERS: dict[type, Callable[..., Tensor]] = {
     layers.Dropout: write_nothing,  # it acts in training alone
     layers.GlobalAveragePooling2D: write_pooling,
     layers.Average: write_average,
+    layers.Resizing: write_resizing,
+    layers.Concatenate: write_concatenation,
+    layers.DepthwiseConv2D: write_convolution,
+    layers.Add: write_sum,
 }
 # What the writers above take for granted, by the layer's kind and Keras' name of the option.
 KNOWN_OPTIONS: dict[str, dict[str, list[object]]] = {
-    "Rescaling": {"offset": [0.0]},
     "Dense": {"activation": ["linear", "relu", "softmax"]},
     "Conv2D": {
         "activation": ["linear", "relu"],
@@ -271,6 +318,21 @@ KNOWN_OPTIONS: dict[str, dict[str, list[object]]] = {
         "groups": [1],
     },
     "BatchNormalization": {"axis": [-1, 1, 3], "center": [True], "scale": [True]},
-    "ReLU": {"max_value": [None], "negative_slope": [0.0], "threshold": [0.0]},
+    "DepthwiseConv2D": {
+        "activation": ["linear", "relu"],
+        "padding": ["valid", "same"],
+        "data_format": ["channels_last"],
+        "dilation_rate": [(1, 1)],
+        "depth_multiplier": [1],
+    },
+    "ReLU": {"negative_slope": [0.0], "threshold": [0.0]},
+    "Resizing": {
+        "interpolation": ["bilinear"],
+        "antialias": [False],
+        "crop_to_aspect_ratio": [False],
+        "pad_to_aspect_ratio": [False],
+        "data_format": ["channels_last"],
+    },
+    "Concatenate": {"axis": [-1]},
     "GlobalAveragePooling2D": {"data_format": ["channels_last"], "keepdims": [False]},
 }

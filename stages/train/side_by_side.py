@@ -7,18 +7,19 @@ with no epoch left to train. So the bytes are those of members trained one after
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from stages.shared.errors import UserError
-from stages.train.fitting import Method, fit_member
+from stages.train.fitting import Method
 from stages.train.member_process import start_member_process
+from stages.train.members import fit_member
 from stages.train.memory import available_bytes, training_bytes
 from stages.train.parts import choose_parts, read_parts
-from stages.train.threads import use_threads
+from stages.train.pretrained import is_frozen
+from stages.train.threads import available_cores, use_threads
 
 PROCESS_BYTES = 700_000_000  # of TensorFlow itself, measured with 2.21
 
@@ -26,17 +27,14 @@ PROCESS_BYTES = 700_000_000  # of TensorFlow itself, measured with 2.21
 def count_processes(method: Method) -> int:
     """How many members to train at once: as many as cores and memory allow.
 
-    One if a training has several threads, which would compete for the cores, or is plain.
+    One if a training has several threads, which would compete for the cores, or is plain; or if
+    only heads are trained, in less time than a process takes to start.
     """
     train = method.train
-    if method.plain or train.threads > 1:
+    if method.plain or train.threads > 1 or is_frozen(method):
         return 1
     needed = PROCESS_BYTES + training_bytes(method.make_network, train.batch_size)
     return max(1, min(train.members, available_cores(), int(available_bytes() // needed)))
-
-
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fit_side_by_side(

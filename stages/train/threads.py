@@ -1,5 +1,7 @@
 """How many threads TensorFlow computes with. The count decides how sums round, not the cores."""
 
+import os
+
 import tensorflow as tf
 
 
@@ -11,3 +13,8 @@ def use_threads(count: int) -> None:
     Raises RuntimeError if TensorFlow has already started with another count.
     """
     tf.config.threading.set_intra_op_parallelism_threads(count)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

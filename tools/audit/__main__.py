@@ -21,7 +21,8 @@ from stages.run.lock import hold_lock
 from stages.run.params import read_sections
 from stages.run.stage import TEMPORARY
 from tools.audit.results import accept_suspects, apply_file, write_results
-from tools.audit.run import NETWORKS, read_selection, run_audit
+from tools.audit.run import read_selection, run_audit
+from tools.audit.training import NETWORKS
 from tools.shared.command_line import make_parser
 
 MOST_SUSPECTS = 1000
@@ -66,8 +67,8 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--network",
         choices=NETWORKS,
-        default="light",
-        help="the audit's own light ones (default), or that of params.yaml",
+        help="linear ones on ImageNet's features (default in colour), the audit's own light ones "
+        "(default in grey), or that of params.yaml",
     )
     parser.add_argument(
         "--epochs", type=whole, help="of each network; default: 6 or 10, more for few images"

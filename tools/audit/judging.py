@@ -6,17 +6,16 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from stages.run.plain import is_plain
-from stages.train.architectures import network_maker
-from stages.train.fitting import Method, fit_network
+from stages.train.members import fit, judge_images, make_method
 from stages.train.memory import refuse_too_large
 from stages.train.precision import warn_of_slow_arithmetic
-from stages.train.prediction import predict
 from stages.train.threads import use_threads
 from tools.audit.folds import Float32s, Images, Indices, Task
 
@@ -56,16 +55,16 @@ def make_judge(
             f"Network {number} of {len(left)} ({task.kind}): {len(task.trained):,} images to train "
             f"on, {len(task.judged):,} to judge"
         )
-        make_network = network_maker(model, everything, everything)
-        refuse_too_large(make_network, model.name, 1, train.batch_size)
+        # One line for all epochs: an audit of few images has hundreds.
+        method = replace(
+            make_method(model, train, everything, everything, background, is_plain()),
+            says_epochs=False,
+        )
+        refuse_too_large(method.make_network, model.name, 1, train.batch_size)
         training: Any = (Images(pixels, task.trained), labels[task.trained])
         checkpoints = scratch / task.name
-        method = Method(make_network, train, background, is_plain())
-        network, _ = fit_network(
-            method, [training], None, task.seed, checkpoints, [watchers[task.kind]]
-        )
-        images: Any = Images(pixels, task.judged)
-        found: Float32s = predict(network, images)
+        network, _ = fit(method, [training], None, task.seed, checkpoints, [watchers[task.kind]])
+        found: Float32s = judge_images(method, network, Images(pixels, task.judged))
         shutil.rmtree(checkpoints, ignore_errors=True)
         return found
 

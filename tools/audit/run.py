@@ -29,10 +29,9 @@ from tools.audit.folds import (
     read_probabilities,
     tasks_left,
 )
-from tools.audit.training import choose_kinds, choose_train_values
+from tools.audit.training import choose_kinds, choose_network, choose_train_values
 
 RAW = Path("data/raw")
-NETWORKS = ["light", "present"]
 LEARNT_FROM = ("train", "validation")
 
 Values = dict[str, tuple[Any, Any]]  # by kind of network: the sections `model` and `train`
@@ -65,21 +64,22 @@ def run_audit(
     sections: dict[str, Any],
     selection: Selection,
     of_test: bool,
-    network: str,
+    network: str | None,
     epochs: int | None,
     folds: int,
     folder: Path,
 ) -> Audit:
     """Train what is still to train, and read what all networks say.
 
-    `epochs` None chooses them by the number of images; `folds` is also the number of networks of
-    each kind that judge the test images. What is kept lies in `folder`. Raises UserError for all
-    that the user can mend.
+    `network` None chooses by the images, `epochs` None by their number; `folds` is also the number
+    of networks of each kind that judge the test images. What is kept lies in `folder`. Raises
+    UserError for all that the user can mend.
     """
     dataset, seed = sections["dataset"], sections["seed"]
     learnt = rows_of(selection, LEARNT_FROM)
-    side = min(selection.source.pixels.shape[:2])
-    kinds = choose_kinds(sections["model"] if network == "present" else None, of_test, side)
+    shape = selection.source.pixels.shape
+    network = network or choose_network(dataset.images)
+    kinds = choose_kinds(network, sections["model"], of_test, shape)
     if of_test:
         judged, labels = rows_of(selection, ("test",)), selection.source.labels
         tasks = plan_test(kinds, learnt, judged, folds, seed)
@@ -90,7 +90,10 @@ def run_audit(
         tasks = plan_folds(kinds, learnt, labels[learnt], units, folds, seed)
     count = len(tasks[0].trained)
     values = {
-        name: (kind.model, choose_train_values(kind, sections["train"], count, side, epochs))
+        name: (
+            kind.model,
+            choose_train_values(kind, sections["train"], count, min(shape[:2]), epochs),
+        )
         for name, kind in kinds.items()
     }
     scratch = folder / name_audit(selection, tasks, values)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 FEWEST_UPDATES = 1000  # weight updates of a network, for which few images need more epochs
 SMALLEST_BATCH = 16  # images
 BATCHES_PER_EPOCH = 20  # at least, as long as batches are not the smallest
+NETWORKS = ["features", "light", "present"]
+FEATURES_SIDE = 128  # pixels
 SMALLEST_SIDE = 14  # pixels; of smaller images, layers without padding leave nothing
 
 
@@ -42,20 +44,49 @@ def make_mlp(units: list[int], dropout: list[float]) -> Any:
     return SimpleNamespace(name="mlp", mlp=block)
 
 
-def choose_kinds(present: Any | None, of_test: bool, side: int) -> dict[str, Kind]:
-    """The kinds of networks that judge images of that smaller side, by name.
+def choose_network(images: Any) -> str:
+    """Which networks judge if the user does not say: ImageNet's features for pictures.
 
-    `present` is the section `model` if its network is to judge, alone. One kind finds labels that
-    are wrong by chance. Those of the test images are fewer than a network's own mistakes: there,
-    three kinds judge, as the mistakes of one are not those of another.
+    Drawings in grey, like digits, are nothing that ImageNet has.
     """
+    return "features" if images.colour == "rgb" else "light"
+
+
+def make_head(longer: int) -> Kind:
+    """A linear classifier on the features that a frozen backbone gives of images.
+
+    ImageNet's own, whatever the model: one that was tuned has seen the labels that it would judge.
+    """
+    block = SimpleNamespace(
+        backbone="efficientnet_lite0", side=max(FEATURES_SIDE, longer), dropout=0.2, views=1,
+        tuned_blocks=0, tuned_epochs=1, tuned_learning_rate=0.001,
+    )  # fmt: skip
+    model = SimpleNamespace(name="pretrained", pretrained=block)
+    return Kind(
+        model, epochs=20, batch_size=32, label_smoothing=0.1,
+        rotation=0, translation=0, zoom=0, shear=0, elastic=0,
+    )  # fmt: skip
+
+
+def choose_kinds(
+    network: str, present: Any, of_test: bool, image_shape: tuple[int, ...]
+) -> dict[str, Kind]:
+    """The kinds of networks that judge images (height, width[, 3]), by name.
+
+    `network` is one of NETWORKS, `present` the section `model` of params.yaml. One kind finds
+    labels that are wrong by chance. Those of the test images are fewer than a network's own
+    mistakes: there, three kinds judge, as the mistakes of one are not those of another.
+    """
+    if network == "features":
+        return {"features": make_head(max(image_shape[:2]))}
+    side = min(image_shape[:2])
     # A layer with a stride above 1 is padded: it fits any image.
     strides = [2, 1, 2, 1] if side >= SMALLEST_SIDE else [2, 2, 2, 2]
     light = Kind(
         make_cnn([32, 32, 64, 64], [5, 3, 3, 3], strides), epochs=6, batch_size=128,
         label_smoothing=0.0, rotation=12, translation=0.07, zoom=0.12, shear=0.12,
     )  # fmt: skip
-    if present:
+    if network == "present":
         return {"present": light._replace(model=present)}
     if not of_test:
         return {"light": light}
@@ -100,7 +131,7 @@ def choose_train_values(
         "warmup": 1,
         "label_smoothing": kind.label_smoothing,
     }
-    if not any(vars(present.augmentation).values()):
+    if not any(vars(present.augmentation).values()) and kind.rotation:
         values["augmentation"] = SimpleNamespace(
             rotation=kind.rotation, translation=round(kind.translation * side), zoom=kind.zoom,
             shear=kind.shear, elastic=kind.elastic * side, flip=False,

@@ -322,9 +322,32 @@ def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path, key, k
     assert set(expected.removeprefix("one of ").split(", ")) == set(known)
 
 
-@pytest.mark.parametrize("key", ["seed", "dataset", "train", "train.epochs", "model.mlp.units"])
-def test_a_missing_key_is_refused(tmp_path, key):
-    assert problem(tmp_path, without(VALUES, key)) == f"{key}: missing; add it"
+@pytest.mark.parametrize(
+    ("key", "cure"),
+    [
+        ("seed", ""),
+        ("gate", ""),
+        ("dataset", ": `dataset: mnist`"),
+        ("train.epochs", ": `epochs: 20`"),
+        ("model.mlp.units", ": `units: [512, 256]`"),
+        (
+            "model.pretrained",
+            (
+                ": `pretrained: {backbone: efficientnet_lite0, side: 128, dropout: 0.2, views: 1, "
+                "tuned_blocks: 0, tuned_epochs: 6, tuned_learning_rate: 0.0003}`"
+            ),
+        ),
+        (
+            "train.augmentation",
+            (
+                ": `augmentation: {rotation: 0, translation: 0, zoom: 0.0, shear: 0.0, elastic: 0.0, "
+                "flip: false}`"
+            ),
+        ),
+    ],
+)
+def test_a_missing_key_is_refused_with_the_shipped_value(tmp_path, key, cure):
+    assert problem(tmp_path, without(VALUES, key)) == f"{key}: missing; add it{cure}"
 
 
 @pytest.mark.parametrize("key", [5, None, True, 1.5])

