@@ -12,6 +12,7 @@ from stages.evaluate.page_names import keep_from_markup
 from stages.evaluate.threshold import choose_threshold, scores_at
 from stages.shared.arrays import read_array, read_labels, read_part, write_array, wrong_array
 from stages.shared.atomic_write import atomic_write
+from stages.shared.baseline import baseline_accuracy, describe_no_better
 from stages.shared.errors import UserError
 from stages.shared.onnx_model import open_model, predict
 from stages.shared.scores import Labels, Probabilities, accuracy, is_hit, loss
@@ -28,16 +29,19 @@ def main(
 ) -> None:
     images, labels = read_part(processed, "test", len(dataset.classes))
     trusted = read_trusted(processed, len(labels), len(dataset.classes))
+    training_labels = read_labels(processed / "y_train.npy", len(dataset.classes))
     classifier = models / "classifier"
     model = open_model(classifier / "model.onnx", THREADS)
     refuse_other_sizes(model.image_shape, images.shape[1:])
     probabilities = predict(model, images)
     held_out = read_validation(processed, reports, len(dataset.classes))
     threshold = choose_threshold(*held_out, evaluate.accepted_error)
-    scores = scores_on_test(probabilities, labels, trusted)
+    scores = scores_on_test(probabilities, labels, trusted, training_labels)
     scores |= scores_at(threshold, probabilities, labels)
     for name, value in scores.items():
         print(f"test {name}: {value}")
+    if no_better := describe_no_better(probabilities, labels, training_labels, "test"):
+        print(no_better)
     counts = class_scores.confusion_counts(probabilities, labels)
     write_array(reports / "probabilities_test.npy", probabilities)
     names = [keep_from_markup(name) for name in dataset.classes]
@@ -94,7 +98,7 @@ def read_trusted(processed: Path, count: int, class_count: int) -> Labels:
 
 
 def scores_on_test(
-    probabilities: Probabilities, labels: Labels, trusted: Labels
+    probabilities: Probabilities, labels: Labels, trusted: Labels, training_labels: Labels
 ) -> dict[str, float]:
     """What test.json holds; accuracy_trusted goes by the `trusted` labels that are not -1."""
     right = is_hit(probabilities, labels)
@@ -105,6 +109,7 @@ def scores_on_test(
         "accuracy": accuracy(probabilities, labels),
         "accuracy_low": low,
         "accuracy_high": high,
+        "baseline_accuracy": baseline_accuracy(labels, training_labels),
         "accuracy_trusted": accuracy(probabilities[known], trusted[known]),
         "balanced_accuracy": class_scores.balanced_accuracy(counts),
         "error_count": int((~right).sum()),

@@ -1,8 +1,13 @@
-"""python -m tools.gate: which scores pass, and which are no scores of the present state."""
+"""python -m tools.gate: which scores pass, and which are no scores of the present state.
+
+The finished project's network is at chance; that of the edited project has learnt something.
+"""
 
 import json
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, Project, make_section
@@ -10,7 +15,9 @@ from pydantic import ValidationError
 
 from stages.evaluate.class_scores import share_interval
 from stages.run.params import Gate
+from stages.shared.baseline import describe_no_better
 from tools.gate import AT_MOST, TEST_USED, Check, describe_check
+from tools.shared.paths import LABELS, PROBABILITIES
 
 GATE = "tools.gate"
 HELD_OUT = 12  # validation images of the tiny data set: a fifth of 60
@@ -20,12 +27,19 @@ def set_gate(project: Project, **limits: dict[str, float]) -> None:
     project.edit({"gate": {"validation": {}, "test": {}} | limits})
 
 
+def describe(project: Project, split: str) -> str:
+    """The sentence about a network that is no better than the largest class."""
+    paths = (PROBABILITIES[split], LABELS[split], LABELS["train"])
+    return describe_no_better(*(np.load(project.folder / path) for path in paths), split)
+
+
 def scores(project: Project, split: str) -> dict[str, float]:
     found: dict[str, float] = json.loads(project.read(f"reports/{split}.json"))
     return found
 
 
-def test_a_score_just_met_passes_and_one_just_missed_does_not(project: Project) -> None:
+def test_a_score_just_met_passes_and_one_just_missed_does_not(edited_project: Project) -> None:
+    project = edited_project
     accuracy, loss = (scores(project, "validation")[name] for name in ("accuracy", "loss"))
     set_gate(project, validation={"accuracy": accuracy, "loss": loss})
     said = project.call(GATE)
@@ -50,7 +64,8 @@ def test_a_limit_is_no_stage_s_param(project: Project) -> None:
     assert "up to date" in project.dvc("status")
 
 
-def test_a_limit_on_test_scores_says_that_they_were_used(project: Project) -> None:
+def test_a_limit_on_test_scores_says_that_they_were_used(edited_project: Project) -> None:
+    project = edited_project
     found = scores(project, "test")
     set_gate(project, test={"accuracy": 0.0, "calibration_error": 1.0})
     said = project.call(GATE)
@@ -99,15 +114,50 @@ def test_trained_on_the_validation_images(refitted_project: Project) -> None:
     """Then only the test images can say something, if the user asks them."""
     assert "Set gate.test.accuracy in params.yaml" in refitted_project.call(GATE, code=2)
     set_gate(refitted_project, validation={"accuracy": 0.9}, test={"accuracy": 0.0})
-    said = refitted_project.call(GATE)
-    assert "validation accuracy" not in said
+    said = refitted_project.call(GATE, code=1)
+    assert "validation" not in said
     assert TEST_USED in said
+    assert describe(refitted_project, "test") in said
 
 
-def test_in_a_clone_without_arrays_only_the_interval_is_missing(project: Project) -> None:
+def test_a_network_that_is_no_better_than_the_largest_class_fails(project: Project) -> None:
+    """Whatever the limits. Test images are looked at only if they have a limit."""
+    of_validation, of_test = (describe(project, split) for split in ("validation", "test"))
+    assert of_validation
+    assert of_test
     set_gate(project, validation={"accuracy": 0.0})
-    (project.folder / "data/processed/y_validation.npy").unlink()
-    assert "no interval, as data/processed/y_validation.npy is missing" in project.call(GATE)
+    said = project.call(GATE, code=1)
+    assert of_validation in said
+    assert of_test not in said
+    assert "limits not met" not in said
+    assert "The gate is passed." not in said
+
+    set_gate(project, test={"loss": 0.0})
+    said = project.call(GATE, code=1)
+    assert f"{of_validation}\n{of_test}\n1 of 1 limits not met\n" in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    [LABELS["validation"], LABELS["train"], PROBABILITIES["validation"]],
+)
+def test_in_a_clone_without_arrays_the_limits_decide(project: Project, path: Path) -> None:
+    set_gate(project, validation={"accuracy": 0.0})
+    (project.folder / path).unlink()
+    said = project.call(GATE)
+    assert (
+        "Not compared with the largest class on the validation images: workspace: "
+        f"{path}: missing. `dvc pull {path}` brings it back"
+    ) in said
+    assert (f"no interval, as {path} is missing" in said) == (path == LABELS["validation"])
+
+
+def test_arrays_of_another_run_are_refused(project: Project) -> None:
+    set_gate(project, validation={"accuracy": 0.0})
+    path = project.folder / LABELS["train"]
+    path.unlink()  # a link into DVC's cache, maybe
+    np.save(path, np.zeros(48, np.uint8))
+    assert f"{LABELS['train']}: expected MD5" in project.call(GATE, code=2)
 
 
 @pytest.mark.parametrize("metric", AT_MOST)
@@ -124,20 +174,22 @@ def test_the_interval_says_whether_chance_explains_it() -> None:
 
 
 def test_every_metric_of_the_two_files_has_its_type(project: Project) -> None:
-    """But for counts, and the ends of the interval."""
+    """But for counts, the ends of the interval, and the baseline, which is the data's."""
     for split in ("validation", "test"):
         names = {
             name
             for name, value in scores(project, split).items()
-            if isinstance(value, float) and not re.search("_(low|high)$", name)
+            if isinstance(value, float) and not re.search("_(low|high)$|^baseline_", name)
         }
         make_section(Gate, **({"validation": {}, "test": {}} | {split: dict.fromkeys(names, 0.5)}))
     with pytest.raises(ValidationError):
         make_section(Gate, validation={}, test={"parameters": 1.0})
 
 
-def test_the_review_fails_at_a_limit(project: Project) -> None:
+def test_the_review_fails_at_a_limit(edited_project: Project) -> None:
     """Its step, as it stands in the file, on one model: no comparison finds it worse."""
+    project = edited_project
+    project.commit("The edit")
     text = (ROOT / ".github/workflows/review.yml").read_text(encoding="utf-8")
     steps = {step.get("name"): step for step in yaml.safe_load(text)["jobs"]["report"]["steps"]}
     names = list(steps)

@@ -37,6 +37,11 @@ def review(project: Project) -> str:
 
 def test_a_review_says_what_differs_and_what_it_did(edited_project: Project) -> None:
     text = review(edited_project)
+    accuracy = json.loads(edited_project.read("reports/validation.json"))["accuracy"]
+    assert (
+        "Always answering the largest class of the training images is right on 0.3333 of the "
+        f"validation images, the network on {accuracy}.\n"
+    ) in text
     assert re.search(r"\| params.yaml \| train.learning_rate \| 0.001 +\| 0.02 +\|", text)
     assert re.search(r"\| reports/validation.json \| accuracy +\|", text)
     assert "95 % interval" in text
@@ -77,6 +82,9 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
     text = page.read_text(encoding="utf-8")
     test = json.loads(project.read("reports/test.json"))
     assert f"| accuracy | {test['accuracy']} | {test['accuracy_low']} to" in text
+    assert "| baseline accuracy | 0.3333 | always the training images' largest class |" in text
+    assert f"is right on 0.3333 of the test images, the network on {test['accuracy']}. On" in text
+    assert "On the test images (30), the network is no better than always answering the" in text
     assert "Tiny bars" in text
     for name in ("models/classifier/model.onnx", "models/model.keras"):
         path = project.folder / name
@@ -85,6 +93,19 @@ def test_the_card_is_about_the_workspace(project: Project) -> None:
     assert "| train.batch_size | 16 |" in text
     assert "| train.augmentation.flip | False |" in text
     assert_pictures_lie_beside(page)
+
+
+def test_a_page_without_the_training_labels_says_so(project: Project) -> None:
+    (project.folder / "data/processed/y_train.npy").unlink()
+    for words, page, split in (
+        ((), "report.md", "validation"),
+        (("--card",), "model_card.md", "test"),
+    ):
+        report(project, *words)
+        assert (
+            f"Not compared with the largest class on the {split} images: workspace: "
+            "data/processed/y_train.npy: missing. `dvc pull"
+        ) in project.read(f"report/{page}")
 
 
 def test_a_card_of_older_results_is_refused(project: Project) -> None:

@@ -20,6 +20,7 @@ from tools.compare.drawing import draw_data_to, draw_to
 from tools.compare.page import Page, as_markdown, format_value
 from tools.compare.pair import compare_pair
 from tools.report.model_card import write_card
+from tools.shared.baseline import describe_baseline
 from tools.shared.command_line import make_parser
 from tools.shared.common_images import NothingInCommonError
 from tools.shared.dvc import run_dvc
@@ -67,6 +68,7 @@ def write_review(revision: str, folder: Path) -> str:
         f"# The workspace against {escape(shorten_commits(revision))}",
         *([REFITTED] if split == "test" else []),
         as_markdown(page),
+        describe_baseline(split),
         "## Parameters",
         dvc_diff("params", revision),
         "## Metrics",

@@ -6,6 +6,7 @@ from stages.plots.reports import read_json
 from stages.run.keys import flatten
 from stages.run.params import PARAMS, Dataset, read_sections
 from stages.run.yaml_files import read_yaml
+from tools.shared.baseline import describe_baseline
 from tools.shared.lists import name_some
 from tools.shared.markdown import escape, format_code
 from tools.shared.paths import (
@@ -39,6 +40,7 @@ def write_card(made: dict[str, str]) -> str:
         format_model_files(made),
         "## Results",
         format_results(test, validation),
+        describe_baseline("test"),
         "## Most confused",
         format_confused(read_json(CONFUSION), dataset.classes),
         "![Confusion matrix](confusion_matrix.png)",
@@ -70,6 +72,7 @@ def format_results(test: dict[str, Any], validation: dict[str, Any]) -> str:
     interval = f"{test['accuracy_low']} to {test['accuracy_high']} (95 %, Wilson)"
     rows = [
         ("accuracy", "accuracy", interval),
+        ("baseline accuracy", "baseline_accuracy", "always the training images' largest class"),
         ("accuracy by corrected labels", "accuracy_trusted", "without those dropped"),
         ("balanced accuracy", "balanced_accuracy", "mean recall of the classes"),
         ("wrongly classified", "error_count", "images"),

@@ -21,6 +21,7 @@ from conftest import (
 from stages.evaluate.main import main, scores_on_test, write_json
 from stages.plots.reports import read_confusion, read_json
 from stages.run.params import Dataset, Evaluate
+from stages.shared.baseline import describe_no_better
 from stages.shared.errors import UserError
 from stages.train.architectures import build_network
 from stages.train.onnx_graph import make_onnx
@@ -32,10 +33,12 @@ DATASET = make_section(Dataset, **tiny_dataset(tiny_files(), sources=[]))
 # Two images of each of two classes; the last is wrong.
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], np.float32)
 TRUTH = np.array([0, 1, 0, 1], np.uint8)
+TRAINING = np.array([1, 1, 0], np.uint8)  # labels of the training images
 
 
 EVALUATE = make_section(Evaluate, accepted_error=0.5)
 VALIDATION = tiny_images(300, seed=3)
+TRAINING_LABELS = np.array([2, 1, 1, 0], np.uint8)
 
 
 def write_model(model: keras.Model, folder: Path) -> None:
@@ -72,6 +75,7 @@ def finished(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Pa
     write_model(model, folder / "models")
     write_parts(folder / "processed", test=(IMAGES, LABELS))
     np.save(folder / "processed" / "y_test_trusted.npy", TRUSTED)
+    np.save(folder / "processed" / "y_train.npy", TRAINING_LABELS)
     np.save(folder / "processed" / "y_validation.npy", VALIDATION[1])
     write_validation(folder, model.predict_on_batch(VALIDATION[0]))
     run(folder, models=folder / "models", processed=folder / "processed")
@@ -99,7 +103,7 @@ def test_the_scores_are_those_of_the_probabilities(finished):
     assert 0 < wrong < 30
     assert scores["error_count"] == wrong
     assert scores["accuracy"] == round(1 - wrong / 30, 4)
-    known = scores_on_test(probabilities, LABELS, TRUSTED)
+    known = scores_on_test(probabilities, LABELS, TRUSTED, TRAINING_LABELS)
     assert scores == known | {key: scores[key] for key in ("coverage", "accepted_error_rate")}
 
 
@@ -172,13 +176,31 @@ def test_the_scores_are_printed(finished, capsys):
     assert capsys.readouterr().out == "".join(f"test {k}: {v}\n" for k, v in scores.items())
 
 
+def test_a_network_that_is_no_better_than_the_largest_class_is_called_so(
+    finished, tmp_path, capsys
+):
+    """The sentence follows the scores. All test images are of the largest training class."""
+    processed = shutil.copytree(finished / "processed", tmp_path / "processed")
+    labels = np.ones(30, np.uint8)
+    np.save(processed / "y_test.npy", labels)
+    shutil.copytree(finished / "reports", tmp_path / "reports")
+    run(tmp_path, models=finished / "models", processed=processed)
+    scores = read_json(tmp_path / "reports" / "test.json")
+    assert scores["baseline_accuracy"] == 1
+    probabilities = np.load(tmp_path / "reports" / "probabilities_test.npy")
+    expected = describe_no_better(probabilities, labels, TRAINING_LABELS, "test")
+    assert f"({scores['accuracy']} against 1.0)" in expected
+    assert capsys.readouterr().out.splitlines()[len(scores) :] == [expected]
+
+
 def test_the_scores_of_a_small_example():
-    scores = scores_on_test(PROBABILITIES, TRUTH, TRUTH)
+    scores = scores_on_test(PROBABILITIES, TRUTH, TRUTH, TRAINING)
     by_hand = -(np.log(0.9) + np.log(0.8) + np.log(0.7) + np.log(0.4)) / 4
     assert scores == {
         "accuracy": 0.75,
         "accuracy_low": 0.3006,  # Wilson's, 3 of 4
         "accuracy_high": 0.9544,
+        "baseline_accuracy": 0.5,
         "accuracy_trusted": 0.75,
         "balanced_accuracy": 0.75,
         "error_count": 1,
@@ -186,6 +208,11 @@ def test_the_scores_of_a_small_example():
         "macro_f1": round((4 / 5 + 2 / 3) / 2, 4),
         "calibration_error": round((0.1 + 0.2 + 0.3 + 0.6) / 4, 4),  # one image a bin
     }
+
+
+def test_the_baseline_goes_by_the_labels_of_the_training_images():
+    labels = np.array([0, 1, 0, 0], np.uint8)
+    assert scores_on_test(PROBABILITIES, labels, labels, TRAINING)["baseline_accuracy"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -200,8 +227,8 @@ def test_the_scores_of_a_small_example():
     ],
 )
 def test_corrected_labels_change_the_trusted_accuracy_alone(labels, trusted):
-    with_all = scores_on_test(PROBABILITIES, TRUTH, TRUTH)
-    scores = scores_on_test(PROBABILITIES, TRUTH, np.array(labels, np.int32))
+    with_all = scores_on_test(PROBABILITIES, TRUTH, TRUTH, TRAINING)
+    scores = scores_on_test(PROBABILITIES, TRUTH, np.array(labels, np.int32), TRAINING)
     assert scores == with_all | {"accuracy_trusted": trusted}
 
 
@@ -260,6 +287,7 @@ def test_what_json_has_no_word_for_is_not_written(tmp_path, value):
         ("x_test", IMAGES[:, 1:], "expected images of 12 x 10 pixels as the model takes them"),
         ("y_test", LABELS + 1, "expected labels from 0 to 2; found 1 to 3"),
         ("y_test", LABELS[1:], "expected 30 labels"),
+        ("y_train", TRAINING_LABELS + 1, "expected labels from 0 to 2; found 1 to 3"),
         ("y_test_trusted", TRUSTED[1:], r"expected 30 labels as integers.*found \(29,\) as int32"),
         ("y_test_trusted", TRUSTED.astype(float), "one a test image; found .* as float64"),
         ("y_test_trusted", TRUSTED - 1, "expected labels from -1 to 2, .*; found -2 to 1"),
