@@ -81,7 +81,12 @@ def missing_runs(names: list[str], seeds: list[int] | None) -> dict[RecipeRun, V
     if git("status", "--porcelain", "recipes.yaml"):
         raise UserError("recipes.yaml has edits that are not committed: commit them first")
     runs = {}
-    for name in names or read_recipes(ROOT / "recipes.yaml"):
+    recipes = read_recipes(ROOT / "recipes.yaml")
+    # One for whatever data set is chosen has no score of its own.
+    of_a_dataset = [
+        name for name, recipe in recipes.items() if recipe.get("dataset", "") is not None
+    ]
+    for name in names or of_a_dataset:
         values = read_recipe(name)
         asked = [
             RecipeRun(name, seed) for seed in seeds or usual_seeds(name, values["train.members"])

@@ -55,5 +55,5 @@ def main(
     refuse_difference(onnx, result, training[0], scratch)
     judged, labels = held_out or (training[0][:0], training[1][:0])
     probabilities = predict_onnx(onnx, result, judged, train.threads)
-    write_scores(probabilities, labels, describe_network(method, result), reports)
+    write_scores(probabilities, labels, training[1], describe_network(method, result), reports)
     save_models(result, onnx, models)

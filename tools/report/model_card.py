@@ -48,6 +48,7 @@ def write_card(made: dict[str, str]) -> str:
         format_data(dataset, made),
         "## Network and values",
         format_code(layers),
+        *(f"Begins with {line}." for line in validation.get("weights", [])),
         format_values(),
         "## Known limits",
         format_limits(dataset, test, counts),
