@@ -99,6 +99,7 @@ def tiny_model(name: str, **changes: object) -> Any:
 
 TINY_PARAMS = {
     "dataset": "tiny",
+    "gate.dataset": "tiny",
     "train.epochs": 1,
     "train.batch_size": 16,
     "plots.resolution": 40,

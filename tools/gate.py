@@ -1,6 +1,7 @@
 """python -m tools.gate: do the present scores meet the limits of params.yaml's section `gate`?
 
     gate:
+      dataset: mnist      # whose limits these are
       validation:
         accuracy: 0.975   # at least
         loss: 0.12        # at most, as for every loss and error
@@ -106,7 +107,12 @@ def compare_with_largest_class(limits: Limits) -> tuple[list[str], list[str]]:
 def read_limits() -> Limits:
     """The limits by split, of those splits that have some and that the model was not trained on."""
     params = validate(Params, read_yaml(PARAMS), PARAMS)
-    gate = params.gate.model_dump()
+    gate = params.gate.model_dump(exclude={"dataset"})
+    if params.gate.dataset != params.dataset:
+        raise UserError(
+            f"{PARAMS}: the limits of gate are those of {params.gate.dataset}, and dataset is "
+            f"{params.dataset}: set gate.dataset to {params.dataset}, and limits that fit it"
+        )
     if not any(gate.values()):
         raise UserError(f"{PARAMS}: gate: expected a limit, found none: add validation.accuracy")
     if params.train.refit:

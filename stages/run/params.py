@@ -81,6 +81,8 @@ class Augmentation(Section):
 
 class Train(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)]
+    keep: Literal["last", "best"]
+    patience: Annotated[int, Field(ge=0, le=10_000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     schedule: Literal["constant", "cosine"]
@@ -97,6 +99,16 @@ class Train(Section):
     def warmup_within_training(self) -> Self:
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup takes {self.warmup} of {self.epochs} epochs: shorten it")
+        return self
+
+    @model_validator(mode="after")
+    def a_validation_loss_to_choose_by(self) -> Self:
+        if self.refit and (self.keep == "best" or self.patience):
+            raise ValueError(
+                "refit: true trains on the validation images, so no validation loss can choose an "
+                f"epoch: expected keep: last and patience: 0, found keep: {self.keep} and "
+                f"patience: {self.patience}. Set these two, or refit: false"
+            )
         return self
 
 
@@ -173,8 +185,12 @@ TestMetric = Literal[
 
 
 class Gate(Section):
-    """Limits by metric: at most for losses and errors, at least for all others."""
+    """Limits by metric: at most for losses and errors, at least for all others.
 
+    They are limits for one data set: `dataset`.
+    """
+
+    dataset: str
     validation: dict[ValidationMetric, Limit]
     test: dict[TestMetric, Limit]
 
@@ -198,6 +214,20 @@ class Params(Section):
                 f"characters have a meaning in DVC's keys; found {dataset!a}: rename it"
             )
         return dataset
+
+    @model_validator(mode="after")
+    def views_that_differ(self) -> Self:
+        views = self.model.pretrained.views
+        if (
+            self.model.name == "pretrained"
+            and views > 1
+            and not any(vars(self.train.augmentation).values())
+        ):
+            raise ValueError(
+                f"model.pretrained.views is {views}, and without an augmentation all of them are "
+                "the same: expected a value above 0 in train.augmentation, or views: 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def a_seed_for_each_member(self) -> Self:

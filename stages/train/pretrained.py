@@ -103,6 +103,11 @@ def fit_pretrained(
     of both trainings. `watchers` see the last training.
     """
     tuned = pretrained.tuned_blocks > 0
+    if not tuned and pretrained.views == 1 and any(vars(method.train.augmentation).values()):
+        print(
+            "train.augmentation changes nothing here: model.pretrained.views is 1 and tuned_blocks "
+            "0, so each image is seen as it is"
+        )
     head_parts, head_held_out = read_features(method, pretrained, parts, held_out, seed)
     head, history = fit_network(
         head_method(method, pretrained, head_parts[0][0].shape[1]),

@@ -24,7 +24,7 @@ HELD_OUT = 12  # validation images of the tiny data set: a fifth of 60
 
 
 def set_gate(project: Project, **limits: dict[str, float]) -> None:
-    project.edit({"gate": {"validation": {}, "test": {}} | limits})
+    project.edit({"gate": {"dataset": "tiny", "validation": {}, "test": {}} | limits})
 
 
 def describe(project: Project, split: str) -> str:
@@ -81,8 +81,18 @@ def test_a_limit_on_test_scores_says_that_they_were_used(edited_project: Project
     [
         ({"train.epochs": 3}, "older than these edits: train.epochs"),
         ({"train.epohcs": 3}, "train.epohcs: unknown key"),
-        ({"gate": {"validation": {}, "test": {}}}, "expected a limit, found none"),
-        ({"gate": {"validation": {"recall": 0.9}, "test": {}}}, "gate.validation.recall"),
+        (
+            {"gate.dataset": "mnist"},
+            "the limits of gate are those of mnist, and dataset is tiny: set gate.dataset to tiny",
+        ),
+        (
+            {"gate": {"dataset": "tiny", "validation": {}, "test": {}}},
+            "expected a limit, found none",
+        ),
+        (
+            {"gate": {"dataset": "tiny", "validation": {"recall": 0.9}, "test": {}}},
+            "gate.validation.recall",
+        ),
     ],
 )
 def test_what_is_no_present_score_is_an_error(
@@ -181,9 +191,10 @@ def test_every_metric_of_the_two_files_has_its_type(project: Project) -> None:
             for name, value in scores(project, split).items()
             if isinstance(value, float) and not re.search("_(low|high)$|^baseline_", name)
         }
-        make_section(Gate, **({"validation": {}, "test": {}} | {split: dict.fromkeys(names, 0.5)}))
+        limits = {"validation": {}, "test": {}} | {split: dict.fromkeys(names, 0.5)}
+        make_section(Gate, dataset="tiny", **limits)
     with pytest.raises(ValidationError):
-        make_section(Gate, validation={}, test={"parameters": 1.0})
+        make_section(Gate, dataset="tiny", validation={}, test={"parameters": 1.0})
 
 
 def test_the_review_fails_at_a_limit(edited_project: Project) -> None:

@@ -267,6 +267,19 @@ def test_a_warmup_ends_before_the_training_does(tmp_path, epochs):
     assert line == f"train: warmup takes {epochs}.0 of 20 epochs: shorten it"
 
 
+@pytest.mark.parametrize(("key", "value"), [("train.keep", "best"), ("train.patience", 3)])
+def test_without_validation_images_no_epoch_is_chosen(tmp_path, key, value):
+    chosen = set_value(VALUES, key, value)
+    assert read_sections(write(tmp_path, chosen), DATA)
+    line = problem(tmp_path, set_value(chosen, "train.refit", True))
+    assert line == (
+        "train: refit: true trains on the validation images, so no validation loss can choose an "
+        "epoch: expected keep: last and patience: 0, found "
+        f"keep: {'best' if key == 'train.keep' else 'last'} and "
+        f"patience: {3 if key == 'train.patience' else 0}. Set these two, or refit: false"
+    )
+
+
 def test_each_member_of_an_ensemble_has_a_seed(tmp_path):
     last = set_value(VALUES, "seed", 2**32 - 2)
     assert read_sections(write(tmp_path, set_value(last, "train.members", 2)), DATA)
@@ -348,6 +361,16 @@ def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path, key, k
 )
 def test_a_missing_key_is_refused_with_the_shipped_value(tmp_path, key, cure):
     assert problem(tmp_path, without(VALUES, key)) == f"{key}: missing; add it{cure}"
+
+
+def test_views_without_an_augmentation_are_refused(tmp_path):
+    values = set_value(VALUES, "model.pretrained.views", 3)
+    read_sections(write(tmp_path, values))  # idle: another network is chosen
+    chosen = set_value(values, "model.name", "pretrained")
+    assert "views is 3, and without an augmentation all of them are the same" in problem(
+        tmp_path, chosen
+    )
+    read_sections(write(tmp_path, set_value(chosen, "train.augmentation.rotation", 5)))
 
 
 @pytest.mark.parametrize("key", [5, None, True, 1.5])

@@ -200,3 +200,15 @@ def test_images_that_a_list_gives_block_by_block(tmp_path):
     found, _ = fit(made, [part], None, 0, tmp_path / "blocks")
     expected, _ = fit(made, [TRAINING], None, 0, tmp_path / "array")
     np.testing.assert_array_equal(*(each.get_weights()[0] for each in (found, expected)))
+
+
+def test_an_augmentation_that_no_image_gets_is_said(tmp_path, capsys):
+    turned = {"augmentation": vars(augmentation(rotation=30)), "epochs": 1}
+    said = "train.augmentation changes nothing here"
+    for train, block, expected in [
+        (turned, {}, True),
+        (turned, {"views": 2}, False),
+        ({"epochs": 1}, {}, False),
+    ]:
+        fit(method(train, **block), [TRAINING], None, 0, tmp_path / str(block) / str(train))
+        assert (said in capsys.readouterr().out) == expected
