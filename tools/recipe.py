@@ -1,8 +1,8 @@
 """python -m tools.recipe NAME: write a recipe's values into params.yaml, whose comments stay.
 
 A recipe is a block shaped like params.yaml, in recipes.yaml or, with `--file`, in another such
-file, as a sweep writes one. What it does not name is the article's. Values of other sections
-(seed, preprocess, plots) stay as they are. Without NAME the recipes are listed.
+file, as a sweep writes one. What it does not name is the article's; null is the present value.
+Values of other sections (seed, preprocess, plots) stay. Without NAME the recipes are listed.
 
     dvc exp run $(python -m tools.recipe NAME --overrides)     # the same, without an edit
 """
@@ -12,7 +12,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -27,6 +27,14 @@ from tools.shared.paths import RECIPES
 BASE = "article"  # the recipe that the others change
 
 Values = dict[str, Any]
+
+
+class Edit(NamedTuple):
+    """params.yaml before and after, as text, and the values that change."""
+
+    before: str
+    after: str
+    changed: Values
 
 
 def main() -> None:
@@ -80,34 +88,49 @@ def read_recipe(name: str, path: Path = RECIPES) -> Values:
     validate(Params, whole, PARAMS)
     place = Path(f"{path}, recipe {name}")
     for key, value in values.items():
+        if value is None:
+            values[key] = get_value(whole, key)
         section = key.rpartition(".")[0]
         if section and not isinstance(get_value(whole, section), dict):
             raise UserError(f"{place}: {key}: expected a key of {PARAMS}")
-        set_value(whole, key, value)
+        set_value(whole, key, values[key])
     validate(Params, whole, place)
     return values
 
 
 def write_values(values: Values) -> None:
     """Write the values into params.yaml; print those that were others before."""
+    edit = edit_params(values)
+    write_params(edit)
+    for key, value in edit.changed.items():
+        print(f"{key}: {json.dumps(value)}")
+    if edit.changed:
+        print(f"{PARAMS}: {len(edit.changed)} changed; `dvc repro` runs with them")
+    else:
+        print(f"{PARAMS} has these values already")
+
+
+def edit_params(values: Values) -> Edit:
+    """What params.yaml becomes with the values, its comments kept; nothing is written."""
     yaml = YAML()  # keeps comments and order
     yaml.default_flow_style = False  # a list has one value a line, as `dvc exp run -S` writes it
     yaml.preserve_quotes = True
     yaml.width = 100
-    whole = yaml.load(PARAMS.read_text(encoding="utf-8"))
+    before = PARAMS.read_text(encoding="utf-8")
+    whole = yaml.load(before)
     changed = select_changes(whole, values)
     for key, value in changed.items():
         set_value(whole, key, value)
     text = io.StringIO()
     yaml.dump(whole, text)
-    with atomic_write(PARAMS) as file:
-        file.write(text.getvalue().encode())
-    for key, value in changed.items():
-        print(f"{key}: {json.dumps(value)}")
-    if changed:
-        print(f"{PARAMS}: {len(changed)} changed; `dvc repro` runs with them")
-    else:
-        print(f"{PARAMS} has these values already")
+    return Edit(before, text.getvalue() if changed else before, changed)
+
+
+def write_params(edit: Edit) -> None:
+    """Write params.yaml, if anything changes."""
+    if edit.changed:
+        with atomic_write(PARAMS) as file:
+            file.write(edit.after.encode())
 
 
 def select_changes(whole: Any, values: Values) -> Values:

@@ -85,7 +85,10 @@ def test_a_folder_of_classes(home: Path, folder: Path) -> None:
     assert "no images, left out: LICENCE" in output
     assert 'rgb": an image has colour' in output
     assert "`dvc exp run --temp` will have the images" in output
-    assert "preprocess.split: stratified" in output
+    assert output.endswith(
+        "next:\n  git add data/mine\n  python -m tools.dataset mine --use\n"
+        "      (in params.yaml: dataset, preprocess.split and the recipe own-images)\n  dvc repro\n"
+    )
     dataset = written(home, "mine")
     assert dataset.title == "My pictures"
     assert dataset.classes == ["blue", "class 2", "class 10"]  # in natural order
@@ -144,7 +147,6 @@ def test_splits_of_the_source_are_kept(home: Path, tmp_path: Path) -> None:
              for name, content in pictures().items()}  # fmt: skip
     output = take(home, "mine", write_files(tmp_path / "source", files))
     assert "splits: test 9, train 9, validation 9" in output
-    assert "preprocess.split" not in output
     assert written(home, "mine").splits.test_fraction == 0.0
     assert written(home, "mine").format.layout == "splits"
     refused = run(home, "b", tmp_path / "source", "--test-fraction", "0.1", code=1)
@@ -156,7 +158,6 @@ def test_a_table_of_labels_with_groups(home: Path, folder: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(["file,label,split,group", *rows]), "utf-8")
     output = take(home, "mine", folder)
     assert "groups: 4 by 'group'" in output
-    assert "preprocess.split: grouped" in output
     splits = written(home, "mine").splits
     assert (splits.test_split, splits.group) == ("grouped", "group")
 
@@ -474,6 +475,89 @@ def test_what_a_killed_copy_left_is_replaced(home: Path, folder: Path) -> None:
     take(home, "mine", folder)
     assert [path.name for path in (home / "data").iterdir()] == ["mine"]
     assert not (home / "data/mine/images/old.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "side"),
+    [((20, 10), 28), ((50, 70), 64), ((150, 90), 160), ((200, 200), 192), ((4000, 3000), 224)],
+)
+def test_the_size_is_the_nearest_to_the_longer_side(home: Path, tmp_path, size, side) -> None:
+    files = {f"{name}/{n}.png": picture(COLOURS["blue"], size) for name in "ab" for n in range(2)}
+    take(home, "mine", write_files(tmp_path / "source", files))
+    images = written(home, "mine").images
+    assert (images.height, images.width) == (side, side)
+
+
+# Classes too small for every split
+
+
+def test_a_class_too_small_for_three_splits_is_said(home: Path, folder: Path) -> None:
+    assert "too few" not in take(home, "mine", folder)
+    for number in range(2):
+        write_files(folder, {f"amber/{number}.png": picture((200, 150, number))})
+    message = (
+        "  too few images: each class needs 3, to lie in train, validation and test; amber has 2. "
+        "Add images, or remove the class\n"
+    )
+    assert message in take(home, "other", folder)
+    write_files(home / "data/mine/images", {"amber/0.png": picture((200, 150, 0))})
+    assert "amber has 1. Add images" in run(home, "mine")
+
+
+def test_beside_the_sources_own_test_images_two_are_enough(home: Path, tmp_path: Path) -> None:
+    counts = {"train/a": 2, "test/a": 1, "train/b": 1, "test/b": 5, "train/c": 3}
+    files = {f"{place}/{number}.png": picture((9, 9 + len(place), number))
+             for place, count in counts.items() for number in range(count)}  # fmt: skip
+    output = take(home, "mine", write_files(tmp_path / "source", files))
+    assert (
+        "  too few images: each class needs 2, beside the source's test images, to lie in train "
+        "and validation; b has 1. Add images, or remove the class\n"
+        "  the source has no test images of c. Add some, or remove the class\n"
+    ) in output
+
+
+def test_images_of_a_group_count_as_one(home: Path, folder: Path) -> None:
+    output = take(home, "mine", folder, "--group", "(blue|.*)/")
+    assert "too few groups of images: each class needs 3" in output
+    assert "blue has 1, class 2 has 1, class 10 has 1." in output
+    assert "too few" not in take(home, "other", folder, "--group", r"(.*)\.png")
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "idx", "parquet"])
+def test_small_classes_of_every_format_are_named(home: Path, tmp_path: Path, kind: str) -> None:
+    """Of the second class the training images are one, or two of one group."""
+    labels = [1, 1, 1, 1, 2]
+    images = np.zeros((5, 28, 28), np.uint8)
+    source = tmp_path / f"source.{kind}"
+    named, needs = "2", "needs 3, to lie in train, validation and test"
+    if kind == "csv":
+        rows = [f"{label},{int(label == 1) * n},{'0,' * 783}0" for n, label in enumerate(labels)]
+        rows.append(rows[-1])
+        header = ",".join(["label", "group", *(f"pixel{n}" for n in range(784))])
+        source.write_text("\n".join([header, *rows]), encoding="utf-8")
+        words = ["--group", "group"]
+    elif kind == "npz":
+        np.savez(source, x_train=images, y_train=labels, x_test=images, y_test=labels)
+        words, needs = (
+            [],
+            "needs 2, beside the source's test images, to lie in train and validation",
+        )
+    elif kind == "idx":
+        write_files(source, {
+            "train-images-idx3-ubyte": idx(images),
+            "train-labels-idx1-ubyte": idx(np.array(labels, np.uint8)),
+        })  # fmt: skip
+        words = []
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        names = ["one"] * 4 + ["two"]
+        content = picture((1, 2, 3))
+        table = pyarrow.table({"image": [content] * 5, "label": names})
+        parquet.write_table(table, source)
+        words, named = [], "two"
+    output = take(home, "mine", source, *words)
+    assert f"each class {needs}; {named} has 1. Add" in output
 
 
 def test_the_median_size() -> None:

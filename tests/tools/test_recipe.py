@@ -57,6 +57,14 @@ def test_a_recipe_is_applied_with_every_comment_kept(fresh_project: Project, tmp
     assert project.read("params.yaml") == shipped
 
 
+def test_null_in_a_recipe_is_the_present_value(fresh_project: Project, tmp_path):
+    project = fresh_project.copy(tmp_path / "clone")
+    (project.folder / "mine.yaml").write_text("mine: {dataset: null, train: {epochs: 9}}", "utf-8")
+    command(project, "mine", "--file", "mine.yaml")
+    values = yaml.safe_load(project.read("params.yaml"))
+    assert (values["dataset"], values["train"]["epochs"]) == ("tiny", 9)
+
+
 def test_what_another_recipe_left_does_not_stay(fresh_project: Project, tmp_path):
     project = fresh_project.copy(tmp_path / "clone")
     command(project, "wide-mlp")

@@ -4,6 +4,9 @@ PATH is a folder, .zip or .tar of images, an .npz, .csv or .parquet, or a folder
 tool prints what it finds and what it chooses, copies PATH, writes data/NAME/dataset.yaml with every
 value explained, and has DVC track the copy. docs/own_data.md has the formats.
 
+    python -m tools.dataset NAME PATH --use     # and sets in params.yaml what fits the images
+    dvc repro
+
 Without PATH it looks again at data/NAME, after you have added or removed images there or had DVC
 import them, and brings dataset.yaml up to date.
 """
@@ -17,18 +20,20 @@ from pathlib import Path
 
 from stages.run.failures import failures_in_one_line
 from stages.run.params import DATA, PARAMS, Dataset, OwnFile, OwnImages
-from stages.run.yaml_files import read_yaml, validate
+from stages.run.yaml_files import parse_yaml, read_yaml, validate
 from stages.shared.errors import UserError
 from tools.dataset import choices, found, placing
 from tools.dataset.choices import Choices, make_choices
 from tools.dataset.dataset_yaml import compose, update
+from tools.dataset.first_values import apply_edit, choose_recipe, plan_edit, print_diff
 from tools.dataset.found import Found
 from tools.dataset.look import COPY, look_at
+from tools.dataset.small_classes import describe_small_classes
 from tools.shared.command_line import make_parser
 from tools.shared.lists import list_some
 
 UNEVEN = 5  # times the images of the smallest class: accuracy then says little of it
-OF_A_SECOND_LOOK = ("name", "path", "dry")  # other arguments have no effect then
+OF_A_SECOND_LOOK = ("name", "path", "dry", "use")  # other arguments have no effect then
 MOST_NAMED = 200  # problems that a message lists; the rest it counts
 
 
@@ -50,6 +55,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("name", metavar="NAME", help="the folder of data/ to make")
     parser.add_argument("path", nargs="?", type=Path, metavar="PATH")
     parser.add_argument("--dry", action="store_true", help="print everything, write nothing")
+    parser.add_argument(
+        "--use", action="store_true", help="set params.yaml to this data set and what fits it"
+    )
     parser.add_argument("--move", action="store_true", help="move PATH, do not copy it")
     parser.add_argument(
         "--untracked", action="store_true", help="let Git ignore the data, and DVC not track it"
@@ -123,13 +131,15 @@ def take_in(asked: argparse.Namespace, folder: Path) -> None:
     print(f"disk: {found.size(total)}")
     print(*(f"  {found.size(count)} {what}" for what, count in needed.items() if count), sep="\n")
     placing.refuse_full_disk(total)
+    dataset = parse_dataset(text, folder)
+    plan_use(asked, dataset, seen)
     if asked.dry:
         print(f"--dry: nothing was written; {folder}/dataset.yaml would be\n\n{text}", end="")
         return
     placing.place(seen, folder, text, asked.move)
     print(f"{'moved' if asked.move else 'copied'} to {folder}; wrote {folder}/dataset.yaml")
     keep(asked, folder, folder / Path(seen.files[0].name).parts[0])
-    print_next(asked.name, folder, seen)
+    use_or_say_how(asked, folder, dataset, seen)
 
 
 def describe_data(asked: argparse.Namespace, folder: Path) -> None:
@@ -142,6 +152,8 @@ def describe_data(asked: argparse.Namespace, folder: Path) -> None:
         raise UserError(f"{path}: gzipped: unpack {', '.join(packed)}")
     if not is_imported(path):
         placing.refuse_full_disk(sum(placing.disk_needed(seen, chosen, False, True).values()))
+    dataset = parse_dataset(text, folder)
+    plan_use(asked, dataset, seen)
     if asked.dry:
         print(f"--dry: nothing was written; {folder}/dataset.yaml would be\n\n{text}", end="")
         return
@@ -149,7 +161,7 @@ def describe_data(asked: argparse.Namespace, folder: Path) -> None:
     print(f"wrote {folder}/dataset.yaml")
     placing.add_corrections(folder)
     keep(asked, folder, path)
-    print_next(asked.name, folder, seen)
+    use_or_say_how(asked, folder, dataset, seen)
 
 
 def look_again(asked: argparse.Namespace, folder: Path) -> None:
@@ -159,13 +171,17 @@ def look_again(asked: argparse.Namespace, folder: Path) -> None:
     dataset = validate(Dataset, read_yaml(file), file)
     own = [each.name for each in dataset.files.values() if isinstance(each, OwnFile | OwnImages)]
     if not own:
-        raise UserError(f"{file}: its files are downloaded: there is nothing to look at here")
+        raise UserError(
+            f"{file}: its files are downloaded: there is nothing to look at here. "
+            f"`dataset: {asked.name}` in {PARAMS} chooses it"
+        )
     path = folder / Path(own[0]).parts[0]
     label = getattr(dataset.format, "label", None)
     seen = look_at(path, label, dataset.splits.group, path.name.partition(".")[0])
     seen.source = path
     refuse_problems(seen, dataset.skip_bad, f"`skip_bad: true` in {file}")
-    print(*found.describe(seen), sep="\n")
+    print(*found.describe(seen), *describe_small_classes(seen), sep="\n")
+    plan_use(asked, dataset, seen)
     if asked.dry:
         print("--dry: nothing was written")
         return
@@ -177,6 +193,8 @@ def look_again(asked: argparse.Namespace, folder: Path) -> None:
     elif Path(f"{path}.dvc").exists():
         placing.track(path)
         print(f"`dvc add {path}` done: `git add {folder}` and commit, `dvc repro` runs with it")
+    if asked.use:
+        use_or_say_how(asked, folder, dataset, seen)
 
 
 def decide(asked: argparse.Namespace, seen: Found) -> tuple[Choices, str]:
@@ -185,10 +203,15 @@ def decide(asked: argparse.Namespace, seen: Found) -> tuple[Choices, str]:
     Raises UserError with every problem.
     """
     refuse_problems(seen, asked.skip_bad, "--skip-bad")
-    print(*found.describe(seen), sep="\n")
+    print(*found.describe(seen), *describe_small_classes(seen), sep="\n")
     chosen = make_choices(seen, asked)
     print("chosen for dataset.yaml:", *choices.describe(chosen), sep="\n")
     return chosen, compose(asked.name, asked.title, seen, chosen)
+
+
+def parse_dataset(text: str, folder: Path) -> Dataset:
+    file = folder / "dataset.yaml"
+    return validate(Dataset, parse_yaml(text, file), file)
 
 
 def refuse_choices(asked: argparse.Namespace, file: Path) -> None:
@@ -282,15 +305,39 @@ def keep(asked: argparse.Namespace, folder: Path, path: Path) -> None:
         print(f"`dvc add {path}` done")
 
 
-def print_next(name: str, folder: Path, seen: Found) -> None:
-    values = [f"dataset: {name}"]
-    if not seen.splits["validation"]:
-        values.append(f"preprocess.split: {'grouped' if seen.group else 'stratified'}")
+def plan_use(asked: argparse.Namespace, dataset: Dataset, seen: Found) -> None:
+    """Print what --use chooses, with --dry what it would change, before anything is written.
+
+    Raises UserError if params.yaml is not to be overwritten.
+    """
+    if not asked.use:
+        return
+    edit, lines = plan_edit(asked.name, dataset, bool(seen.splits["validation"]))
+    print(f"chosen for {PARAMS}:", *lines, sep="\n")
+    if asked.dry:
+        print_diff(edit)
+
+
+def use_or_say_how(asked: argparse.Namespace, folder: Path, dataset: Dataset, seen: Found) -> None:
+    """Set params.yaml, or print the command that does; then what is left to do."""
+    steps = [f"  git add {folder}"]
+    if asked.use:
+        edit, _ = plan_edit(asked.name, dataset, bool(seen.splits["validation"]))
+        apply_edit(edit, asked.name)
+        steps[0] += f" {PARAMS}"
+    else:
+        recipe = choose_recipe(dataset.images).name
+        steps += [
+            f"  python -m tools.dataset {asked.name} --use",
+            f"      (in {PARAMS}: dataset, preprocess.split and the recipe {recipe})",
+        ]
     most, fewest = max(seen.counts.values()), min(seen.counts.values())
     if most > UNEVEN * fewest:
-        values.append(f"train.class_weight: balanced (classes have {fewest:,} to {most:,} images)")
-    print("next:", f"  git add {folder}", "  in params.yaml, set", sep="\n")
-    print(*(f"    {value}" for value in values), "  dvc repro", sep="\n")
+        print(
+            f"classes have {fewest:,} to {most:,} images: `train.class_weight: balanced` in "
+            f"{PARAMS} makes errors in small ones count more"
+        )
+    print("next:", *steps, "  dvc repro", sep="\n")
 
 
 if __name__ == "__main__":

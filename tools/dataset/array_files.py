@@ -39,8 +39,7 @@ def look_at_npz(path: Path, file: SourceFile) -> Found:
                 numbers = npz.one_label_each(numbers, len(images), labels_name)
                 npz.refuse_other_types(images, images_name)
                 add_array(found, images, images_name)
-                labels.update(numbers.tolist())
-                found.splits[SPLIT_NAMES[split]] += len(numbers)
+                count_labels(found, numbers, SPLIT_NAMES[split], labels)
             used = {name for pair in pairs for name in pair[:2]}
             found.others += sorted(set(members) - used)
     except UserError as fault:
@@ -50,6 +49,14 @@ def look_at_npz(path: Path, file: SourceFile) -> Found:
     if not found.problems:
         number_classes(found, labels)
     return found
+
+
+def count_labels(found: Found, numbers: npt.NDArray[Any], split: str, labels: Counter[int]) -> None:
+    """Add the labels of a split to what was found, and to `labels`."""
+    counts = Counter(numbers.tolist())
+    labels.update(counts)
+    found.splits[split] += len(numbers)
+    found.members.update({(label, split, ""): count for label, count in counts.items()})
 
 
 def look_at_idx(path: Path, files: list[SourceFile]) -> Found:
@@ -95,8 +102,7 @@ def add_pair(
         found.problems.append(f"{split}: {len(images):,} images, but {len(numbers):,} labels")
     else:
         add_array(found, images, split)
-        labels.update(numbers.tolist())
-        found.splits[split] += len(numbers)
+        count_labels(found, numbers, split, labels)
 
 
 def read_idx(file: SourceFile, scratch: Path, found: Found) -> npt.NDArray[Any]:

@@ -29,7 +29,10 @@ class SourceFile(NamedTuple):
 
 @dataclass
 class Found:
-    """`classes` are in their order; `counts`, `splits`, `sizes` (height, width) count images."""
+    """`classes` are in their order; `counts`, `splits`, `sizes` (height, width) count images.
+
+    `members` counts them by label as the source has it, split and group.
+    """
 
     source: Path
     format: dict[str, Any]
@@ -37,6 +40,7 @@ class Found:
     classes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
+    members: Counter[tuple[Any, str, str]] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
     corners: list[float] = field(default_factory=list)  # median brightness of images' corners
@@ -60,6 +64,12 @@ class Found:
     def is_counted(self) -> bool:
         """Whether dataset.yaml says how many images there are."""
         return bool(self.format["name"] == "folder")
+
+
+def class_of(found: Found, label: Any) -> str:
+    """The name of the class that a label of the source stands for."""
+    first = found.format.get("first_label", "names")
+    return str(label) if first == "names" else found.classes[int(label) - first]
 
 
 def name_classes(found: Found, labels: Counter[str]) -> None:

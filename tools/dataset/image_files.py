@@ -48,12 +48,17 @@ def look_at_images(path: Path, container: Container, file: SourceFile, group: st
     found.bytes = sum(entry.file.size for entry in listing.entries)
     groups = [entry.group for entry in listing.entries]
     found.group = group or ("group" if any(groups) else None)
+    names = [""] * len(groups)
     if found.group:
         try:
             numbers = find_groups([entry.path for entry in listing.entries], groups, found.group)
-            found.groups = len(np.unique(numbers)) if numbers is not None else 0
+            names = [str(number) for number in numbers] if numbers is not None else names
+            found.groups = len(set(names))
         except UserError as fault:
             found.problems.append(str(fault).removeprefix("dataset.yaml: "))
+    found.members = Counter(
+        (entry.label, entry.split, name) for entry, name in zip(listing.entries, names, strict=True)
+    )
     every = max(1, len(listing.entries) // SAMPLES)
     progress = tqdm(listing.entries, "looking", unit=" images", disable=None, leave=False)
     for number, entry in enumerate(progress):

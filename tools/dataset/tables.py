@@ -114,14 +114,17 @@ def look_at_csv(found: Found, label: str) -> None:
                     values = csv_table.to_bytes(pixels, file.path)
                     counts.add(values.shape[1])
                     labels.update(block[label])
-                    groups.update(block[found.group] if found.group else [])
-                    found.splits.update(block.get(csv_table.SPLIT, [own] * len(block)))
+                    splits = block.get(csv_table.SPLIT, [own] * len(block))
+                    names = block[found.group] if found.group else [""] * len(block)
+                    groups.update(names)
+                    found.splits.update(splits)
+                    found.members.update(zip(block[label], splits, names, strict=True))
         except csv_table.TABLE_FAULTS as fault:
             raise UserError(f"{file.path}: expected comma-separated values: {fault}") from None
     wrong = sorted(set(found.splits) - {"", *SPLITS.values()})
     if wrong:
         found.problems.append(f"column split: expected train, validation, test; found {wrong}")
-    found.groups = len(groups)
+    found.groups = len(groups) if found.group else 0
     if len(counts) != 1:
         raise UserError(f"expected as many pixels in each file, found {sorted(counts)}")
     add_labels(found, labels)
@@ -163,14 +166,20 @@ def look_at_parquet(found: Found, label: str, columns: dict[SourceFile, dict[str
     for file in found.files:
         before = row
         for batch in parquet.read_batches(file.path, wanted):
-            labels.update(batch[label].to_pylist())
-            groups.update(map(str, batch[found.group].to_pylist()) if found.group else [])
+            given = batch[label].to_pylist()
+            labels.update(given)
+            names = (
+                parquet.names_of_groups(batch[found.group]) if found.group else [""] * len(given)
+            )
+            groups.update(names)
+            own = [split_of_role(file.role)] * len(given)
+            found.members.update(zip(given, own, names, strict=True))
             for content in parquet.contents_of(batch, images[0], file.path):
                 name = f"{file.path.name}, image {row - before}"
                 look_at_image(found, name, content, row % SAMPLES == 0)
                 row += 1
         found.splits[split_of_role(file.role)] += row - before
-    found.groups = len(groups)
+    found.groups = len(groups) if found.group else 0
     kept = parquet.names_of_classes(found.files[0].path, label)
     are_numbers = all(isinstance(value, int | np.integer) for value in labels)
     add_labels(found, labels, kept if kept and are_numbers else None)
