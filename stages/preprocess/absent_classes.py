@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stages.preprocess.source import TEST, VALIDATION, Numbers
-from stages.preprocess.split import Given, Indices, name_classes, pair_units
+from stages.preprocess.split import MOST_NAMED, Given, Indices, name_classes, pair_units
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
     from stages.run.params import Preprocess, Splits
-
-MOST_NAMED = 10  # classes that a message names with their counts
 
 
 def refuse_absent_classes(
