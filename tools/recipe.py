@@ -17,14 +17,11 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from stages.run.keys import flatten, get_value, set_value
-from stages.run.params import PARAMS, Params
+from stages.run.params import BASE_RECIPE, PARAMS, RECIPES, Params
 from stages.run.yaml_files import read_yaml, validate
 from stages.shared.atomic_write import atomic_write
 from stages.shared.errors import UserError
 from tools.shared.command_line import make_parser
-from tools.shared.paths import RECIPES
-
-BASE = "article"  # the recipe that the others change
 
 Values = dict[str, Any]
 
@@ -81,9 +78,9 @@ def read_recipe(name: str, path: Path = RECIPES) -> Values:
         names = ", ".join(map(str, recipes))
         raise UserError(f"{name or 'no NAME'}: expected a recipe of {path}: {names}")
     base = read_recipes(RECIPES)
-    if BASE not in base:
-        raise UserError(f"{RECIPES}: expected a recipe {BASE}: the others change its values")
-    values = flatten("", base[BASE]) | flatten("", recipes[name])
+    if BASE_RECIPE not in base:
+        raise UserError(f"{RECIPES}: expected a recipe {BASE_RECIPE}: the others change its values")
+    values = flatten("", base[BASE_RECIPE]) | flatten("", recipes[name])
     whole: Any = read_yaml(PARAMS)
     validate(Params, whole, PARAMS)
     place = Path(f"{path}, recipe {name}")

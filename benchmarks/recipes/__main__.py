@@ -38,7 +38,7 @@ RUNS, RUNS_OF_ENSEMBLES = 5, 2
 ENSEMBLE = "ensemble"  # in the name of a recipe that takes an hour
 
 # Keys younger than the first rows, with the value that means what was done before there was a key.
-SINCE_THEN = {"train.class_weight": "none"}
+SINCE_THEN = {"train.class_weight": "none", "train.keep": "last", "train.patience": 0}
 
 CsvRow = dict[str, str]
 Values = dict[str, Any]  # by key, such as train.epochs

@@ -2,8 +2,8 @@
 
 from benchmarks.machine import ROOT
 from benchmarks.speed.clone import Clone
+from stages.run.params import RECIPES
 from tools.recipe import read_recipes
-from tools.shared.paths import RECIPES
 
 FAST, CNN = "fast", "cnn"
 

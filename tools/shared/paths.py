@@ -4,7 +4,6 @@ from pathlib import Path
 
 LOCK = Path("dvc.lock")
 PIPELINE = Path("dvc.yaml")
-RECIPES = Path("recipes.yaml")
 REQUIREMENTS = Path("requirements/pipeline.txt")
 STAGES = Path("stages")
 
