@@ -1,6 +1,7 @@
 """What Keras, TensorFlow and the allocator are told before they are imported."""
 
 import ctypes
+import logging
 import os
 
 M_ARENA_MAX = -8  # of malloc.h
@@ -10,6 +11,8 @@ def set_environment() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # nothing is read from the user's keras.json, or written
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without GPU is no error
+    # Several networks in one process make it warn of tracing each anew, which must be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     share_heaps()
 
 
