@@ -146,7 +146,10 @@ def class_distribution(counts: dict[str, Integers], classes: list[str], class_ax
 
 
 def training_curves(history: Columns) -> Figure:
-    """Accuracy and loss by epoch, of the training and, if held out, the validation images."""
+    """Accuracy and loss by epoch, of the training and, if held out, the validation images.
+
+    With these, a line marks the epoch that `train.keep: best` keeps.
+    """
     figure = new_figure(12, 5)
     for axes, score in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         name = score.capitalize()
@@ -158,6 +161,9 @@ def training_curves(history: Columns) -> Figure:
                 axes.plot(
                     history["epoch"], history[column], ".-", color=colour, label=f"{split} {name}"
                 )
+        if "validation_loss" in history:
+            best = history["epoch"][history["validation_loss"].argmin()]
+            axes.axvline(best, color="grey", linestyle=":", label="Lowest Validation Loss")
         axes.set(title=f"{name} Curve", xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(whole_numbers(steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)

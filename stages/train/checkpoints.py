@@ -2,7 +2,8 @@
 
 A checkpoint holds every variable of the model and of its optimizer (weights, moments, moving
 averages, the step that the learning-rate schedule counts, the state of each random generator)
-and the history. Keras' own BackupAndRestore lacks the random generators'.
+and the history; with train.keep: best also the best epoch's weights. Keras' own BackupAndRestore
+lacks the random generators'.
 """
 
 import hashlib
@@ -10,28 +11,42 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from stages.shared.atomic_write import atomic_write
+from stages.train.best_epoch import BestEpoch
 
 CHECKPOINT_SECONDS = 5.0
 KEPT_FILES = 2  # the newest, and one more in case that is damaged
+
+Arrays = Sequence[npt.NDArray[Any]]
+
+
+class Checkpoint(NamedTuple):
+    """What a file holds: the epochs done, the scores, the variables' values, the best weights."""
+
+    epochs: int
+    history: dict[str, list[float]]
+    variables: Arrays
+    best_weights: Arrays
 
 
 class Checkpoints(keras.callbacks.Callback):
     """Writes a checkpoint after an epoch, at most every five seconds, into `folder`.
 
     After the last epoch it always does, so that an ensemble's finished members are kept. Stands
-    after `history` among the callbacks, which must have the epoch's row by then.
+    after `history` and `best` among the callbacks, which must know of the epoch by then.
     """
 
-    def __init__(self, folder: Path, history: keras.callbacks.History) -> None:
+    def __init__(self, folder: Path, history: keras.callbacks.History, best: BestEpoch) -> None:
         super().__init__()
-        self.folder, self.history = folder, history
+        self.folder, self.history, self.best = folder, history, best
         self.written = time.monotonic()
 
     def restore(self, model: keras.Model) -> int:
@@ -39,22 +54,25 @@ class Checkpoints(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
             try:
-                epochs, history, arrays = read_checkpoint(path)
+                checkpoint = read_checkpoint(path)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 print(f"skipped a damaged checkpoint, {path.name}: {error}")
                 continue
-            for variable, array in zip(all_variables(model), arrays, strict=True):
+            for variable, array in zip(all_variables(model), checkpoint.variables, strict=True):
                 variable.assign(array)
-            self.history.history = history
-            return epochs
+            self.history.history = checkpoint.history
+            self.best.weights = list(checkpoint.best_weights)
+            return checkpoint.epochs
         return 0
 
     def on_epoch_end(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
-        last = epoch + 1 == self.params["epochs"]
+        last = epoch + 1 == self.params["epochs"] or self.best.is_over()
         if time.monotonic() - self.written < CHECKPOINT_SECONDS and not last:
             return
+        variables = [variable.numpy() for variable in all_variables(self.model)]
         write_checkpoint(
-            self.folder / f"epoch-{epoch + 1:05}.npz", epoch + 1, self.history.history, self.model
+            self.folder / f"epoch-{epoch + 1:05}.npz",
+            Checkpoint(epoch + 1, self.history.history, variables, self.best.weights),
         )
         for old in sorted(self.folder.glob("epoch-*.npz"))[:-KEPT_FILES]:
             old.unlink()
@@ -65,22 +83,25 @@ def all_variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def write_checkpoint(
-    path: Path, epochs: int, history: dict[str, list[float]], model: keras.Model
-) -> None:
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     content = io.BytesIO()
-    arrays = {str(i): variable.numpy() for i, variable in enumerate(all_variables(model))}
-    np.savez(content, state=json.dumps([epochs, history]), **arrays)
+    state = json.dumps([checkpoint.epochs, checkpoint.history])
+    arrays: dict[str, Any] = {str(i): array for i, array in enumerate(checkpoint.variables)}
+    arrays |= {f"best_{i}": array for i, array in enumerate(checkpoint.best_weights)}
+    np.savez(content, state=state, **arrays)
     with atomic_write(path) as file:
         file.write(hashlib.sha256(content.getbuffer()).digest())
         file.write(content.getbuffer())
 
 
-def read_checkpoint(path: Path) -> tuple[int, dict[str, list[float]], list[np.ndarray[Any, Any]]]:
-    """The epochs done, the history and the variables' values. Raises ValueError if it is torn."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Raises ValueError if the file is torn."""
     digest, content = (whole := path.read_bytes())[:32], whole[32:]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("its content does not fit its checksum")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         epochs, history = json.loads(str(archive["state"]))
-        return epochs, history, [archive[str(i)] for i in range(len(archive.files) - 1)]
+        best = sum(name.startswith("best_") for name in archive.files)
+        variables = [archive[str(i)] for i in range(len(archive.files) - 1 - best)]
+        best_weights = [archive[f"best_{i}"] for i in range(best)]
+        return Checkpoint(epochs, history, variables, best_weights)

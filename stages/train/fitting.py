@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from stages.train.batches import Batches, Part
+from stages.train.best_epoch import BestEpoch
 from stages.train.checkpoints import Checkpoints
 from stages.train.class_weights import balance_classes
 from stages.train.fast_paths import fuse_batch_normalization, make_adam
@@ -57,8 +58,9 @@ def fit_network(
 ) -> tuple[keras.Model, History]:
     """Train one network on the parts' images; `held_out` scores it after each epoch.
 
-    With train.class_weight the training loss is weighted, that of `held_out` is not. `title`
-    begins each line that is printed.
+    With train.class_weight the training loss is weighted, that of `held_out` is not. That one
+    decides train.keep and train.patience, which without `held_out` do nothing. `title` begins each
+    line that is printed.
     Resumes from the last checkpoint in `scratch` if an earlier run left one. Returns the network
     in float32 and without an optimizer, and a column for each score, a value an epoch. Training
     scores are means over the epoch, while the weights change and dropout is on. Losses are those
@@ -76,27 +78,31 @@ def fit_network(
     )
     compile_network(network, train, len(batches), method.plain)
     history = keras.callbacks.History()
-    checkpoints = Checkpoints(scratch, history)
+    best = BestEpoch(history, train.keep, train.patience)
+    checkpoints = Checkpoints(scratch, history, best)
     done = checkpoints.restore(network)
-    if done and (done < train.epochs or not title):  # trained side by side, all members are done
+    epochs = done if best.is_over() else train.epochs
+    if done and (done < epochs or not title):  # trained side by side, all members are done
         print(f"{title}An interrupted run left a checkpoint: resuming after epoch {done}")
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.start_epoch(n))
-    spoken: list[keras.callbacks.Callback] = [EpochLine(title)] if method.says_epochs else []
+    spoken: list[keras.callbacks.Callback] = []
+    if method.says_epochs:
+        spoken = [EpochLine(title, train.patience)]
     # The bars of trainings side by side would overwrite each other.
     if method.says_epochs and sys.stdout.isatty() and not parent_process():
         spoken.insert(0, StepBar(title))
     network.fit(
         batches.dataset(),
         initial_epoch=done,
-        epochs=train.epochs,
+        epochs=epochs,
         shuffle=False,  # Batches does
         validation_data=make_validation_data(held_out, network) if held_out else None,
-        callbacks=[start, history, StopAtNaN(), checkpoints, *spoken, *watchers],
+        callbacks=[start, history, StopAtNaN(), best, checkpoints, *spoken, *watchers],
         verbose=0,
     )
     columns = {name.replace("val_", "validation_"): v for name, v in history.history.items()}
     trained = method.make_network()
-    trained.set_weights(network.get_weights())
+    trained.set_weights(best.weights or network.get_weights())
     return trained, {name: columns[name] for name in sorted(columns)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages.shared.baseline import baseline_accuracy
 from stages.train.comparison import refuse_difference
 from stages.train.history import describe_overfitting, mean_history, write_history
 from stages.train.members import describe_network, fit_members, join_members, make_method
@@ -49,11 +50,12 @@ def main(
     networks, histories = fit_members(method, parts, held_out, seed, scratch)
     history = mean_history(histories)
     write_history(history, reports / "history.csv")
-    print(describe_overfitting(history))
+    judged, labels = held_out or (training[0][:0], training[1][:0])
+    baseline = baseline_accuracy(labels, training[1]) if len(labels) else 0.0
+    print(describe_overfitting(history, train.keep, baseline))
     result = join_members(method, networks)
     onnx = make_onnx(result)
     refuse_difference(onnx, result, training[0], scratch)
-    judged, labels = held_out or (training[0][:0], training[1][:0])
     probabilities = predict_onnx(onnx, result, judged, train.threads)
     write_scores(probabilities, labels, training[1], describe_network(method, result), reports)
     save_models(result, onnx, models)

@@ -46,11 +46,11 @@ class StepBar(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """A line an epoch."""
+    """A line an epoch, and one more if training stops before its last."""
 
-    def __init__(self, title: str = "") -> None:
+    def __init__(self, title: str = "", patience: int = 0) -> None:
         super().__init__()
-        self.title = title
+        self.title, self.patience = title, patience
 
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
         self.start = time.perf_counter()
@@ -62,3 +62,9 @@ class EpochLine(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.start
         count = f"{epoch + 1}/{self.params['epochs']}"
         print(f"{self.title}epoch {count}  {values}  {seconds:.1f} s", flush=True)
+        if self.model.stop_training and epoch + 1 < self.params["epochs"]:
+            print(
+                f"{self.title}stopped after epoch {epoch + 1}: the validation loss was lowest in "
+                f"epoch {epoch + 1 - self.patience} (train.patience: {self.patience})",
+                flush=True,
+            )

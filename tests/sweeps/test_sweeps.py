@@ -743,15 +743,13 @@ def test_an_error_of_the_machine_is_named(finished_project: Project, tmp_path: P
     assert last == [f"each time that it was started: {said}"]
 
 
-@needs_ray
-def test_a_trial_takes_colour(finished_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Ray calls it, but in this process; augmentation moves the background's colour in."""
+def run_trial_here(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> list[dict[str, Any]]:
+    """What a trial of two seeds tells, run as Ray runs it, but in this process.
+
+    `arguments` are the values, the training and the validation images, and the background.
+    """
     from sweeps import trial  # noqa: PLC0415  # imports Ray and TensorFlow
 
-    values = yaml.safe_load(finished_project.read("params.yaml"))
-    values["model"]["name"] = "cnn"
-    values["train"] |= {"epochs": 2}
-    values["train"]["augmentation"] |= {"rotation": 10, "translation": 1}
     told: list[dict[str, Any]] = []
     session = SimpleNamespace(
         get_checkpoint=lambda: None,
@@ -760,9 +758,35 @@ def test_a_trial_takes_colour(finished_project: Project, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(trial, "tune", session)
     monkeypatch.setattr(trial, "use_threads", lambda _: None)  # this process has some
+    values, training, validation, background = arguments
+    trial.run_trial(values, training, validation, 2, background)
+    return told
+
+
+@needs_ray
+def test_a_trial_that_patience_stops_has_ended(
+    finished_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a rate of almost 0 no epoch is better than the first, to five decimals."""
+    values = yaml.safe_load(finished_project.read("params.yaml"))
+    values["train"] |= {"epochs": 9, "patience": 2, "keep": "best", "learning_rate": 1e-12}
+    told = run_trial_here(monkeypatch, values, tiny_images(48, seed=1), tiny_images(24, seed=2), 0)
+    assert [(each["epochs"], each["ended"]) for each in told] == [
+        (1, False), (2, False), (3, False), (9, False),
+        (10, False), (11, False), (12, False), (18, True),
+    ]  # fmt: skip
+
+
+@needs_ray
+def test_a_trial_takes_colour(finished_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Augmentation moves the background's colour in."""
+    values = yaml.safe_load(finished_project.read("params.yaml"))
+    values["model"]["name"] = "cnn"
+    values["train"] |= {"epochs": 2}
+    values["train"]["augmentation"] |= {"rotation": 10, "translation": 1}
     images, labels = tiny_images(48, seed=1)
     part = np.stack([images, images // 2, 255 - images], axis=-1), labels
-    trial.run_trial(values, part, part, 2, [10, 120, 250])
+    told = run_trial_here(monkeypatch, values, part, part, [10, 120, 250])
     assert [(each["epochs"], each["ended"]) for each in told] == [
         (1, False), (2, False), (3, False), (4, True),
     ]  # fmt: skip

@@ -192,8 +192,8 @@ def test_the_training_curves_have_two_panels_with_legends():
     assert titles(figure) == ["Accuracy Curve", "Loss Curve"]
     legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
     assert legends == [
-        ["Train Accuracy", "Validation Accuracy"],
-        ["Train Loss", "Validation Loss"],
+        ["Train Accuracy", "Validation Accuracy", "Lowest Validation Loss"],
+        ["Train Loss", "Validation Loss", "Lowest Validation Loss"],
     ]
     assert [axes.get_xlabel() for axes in figure.axes] == ["Epoch", "Epoch"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["Accuracy", "Loss"]
@@ -207,7 +207,7 @@ def test_without_validation_images_the_curves_are_those_of_the_training():
 
 
 def test_the_training_curves_show_each_column_by_epoch():
-    lines = [line for axes in figures.training_curves(HISTORY).axes for line in axes.lines]
+    lines = [line for axes in figures.training_curves(HISTORY).axes for line in axes.lines[:2]]
     columns = ["accuracy", "validation_accuracy", "loss", "validation_loss"]
     for line, column in zip(lines, columns, strict=True):
         np.testing.assert_array_equal(line.get_xdata(), HISTORY["epoch"])
@@ -215,6 +215,12 @@ def test_the_training_curves_show_each_column_by_epoch():
     train, validation, *_ = (line.get_color() for line in lines)
     assert [line.get_color() for line in lines] == [train, validation, train, validation]
     assert train != validation
+
+
+def test_the_training_curves_mark_the_epoch_of_the_lowest_validation_loss():
+    for axes in figures.training_curves(HISTORY).axes:
+        *_, mark = axes.lines
+        assert list(mark.get_xdata()) == [2, 2]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 20, 137])

@@ -246,9 +246,11 @@ def test_an_epoch_is_a_line_outside_a_terminal(printed):
     assert not re.search("[\b\r\x1b]", printed)
 
 
-def test_overfitting_is_printed_at_the_end(finished, printed):
-    losses = [float(row["validation_loss"]) for row in history_of(finished)]
-    assert printed.splitlines()[-1] == describe_overfitting({"validation_loss": losses})
+def test_overfitting_is_printed_after_the_epochs(finished, printed):
+    rows = history_of(finished)
+    history = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    baseline = scores_of(finished)["baseline_accuracy"]
+    assert describe_overfitting(history, "last", baseline) in printed.splitlines()
 
 
 def test_divergence_stops_at_its_epoch_and_leaves_no_model(processed, tmp_path):
