@@ -353,8 +353,8 @@ def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path, key, k
         (
             "train.augmentation",
             (
-                ": `augmentation: {rotation: 0, translation: 0, zoom: 0.0, shear: 0.0, elastic: 0.0, "
-                "flip: false}`"
+                ": `augmentation: {rotation: 0, translation: 0, zoom: 0.0, shear: 0.0, "
+                "elastic: 0.0, flip: false}`"
             ),
         ),
     ],
