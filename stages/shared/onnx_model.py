@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.shared.errors import HOW_TO_RESTORE, UserError
-from stages.shared.onnx_shapes import LARGEST_SIDE, Shape, Weight, shape_of_output
+from stages.shared.onnx_shapes import (
+    FLOAT32,
+    LARGEST_SIDE,
+    MOST_VALUES,
+    Shape,
+    Weight,
+    shape_of_output,
+)
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -30,6 +37,7 @@ BATCH_IMAGES = 500  # run at once
 BATCH_VALUES = BATCH_IMAGES * 26 * 26 * 32
 LARGEST_BYTES = 2_000_000_000  # Protocol Buffers end at 2**31
 MOST_CLASSES = 1000
+LEFT_OUT: Weight = np.empty(0, np.float32)  # what an operator takes for an input without a name
 
 # The numbers of the fields that a file may have, from the published onnx.proto.
 MODEL = {"version": 1, "producer": 2, "graph": 7, "operators": 8, "properties": 14}
@@ -40,7 +48,7 @@ WEIGHT = {"shape": 1, "kind": 2, "name": 8, "values": 9}
 OPERATOR_SET = {"domain": 1, "version": 2}
 PROPERTY = {"key": 1, "value": 2}
 VALUE = {"name": 1, "type": 2}
-FLOAT32, UINT8, INT64 = 1, 2, 7
+UINT8, INT64 = 2, 7
 WEIGHT_KINDS: dict[int, np.dtype[Any]] = {FLOAT32: np.dtype("<f4"), INT64: np.dtype("<i8")}
 
 # What the walk and ONNX Runtime meet in bytes that are no such file's.
@@ -52,7 +60,7 @@ Fields = dict[int, list[Any]]  # of a message, by number: integers, or the bytes
 class Content(NamedTuple):
     image_shape: tuple[int, ...]  # (height, width) or (height, width, 3)
     classes: int
-    largest: int  # values of an image that an operator takes or gives, at most
+    largest: int  # values of an image: of its largest layer, or of all that wait, if more
 
 
 class OnnxModel(NamedTuple):
@@ -141,7 +149,7 @@ def check_content(content: bytes) -> Content:
         raise ValueError(f"expected one graph, found {len(model[7])}")
     refuse_damage(model)
     graph = read_message(model[7][0], GRAPH, "the graph")
-    weights = dict(check_weight(read_message(weight, WEIGHT, "a weight")) for weight in graph[5])
+    weights = read_weights(graph[5])
     image_shape = read_value(graph[11], INPUT, UINT8)
     output_shape = read_value(graph[12], OUTPUT, FLOAT32)
     is_colour = len(image_shape) == 3 and image_shape[2] == 3
@@ -150,46 +158,60 @@ def check_content(content: bytes) -> Content:
     if len(output_shape) != 1 or output_shape[0] > MOST_CLASSES:
         raise ValueError(f"expected a probability for each class, found {output_shape}")
     shapes: dict[str, Shape] = {INPUT: image_shape}
+    takers: Counter[str] = Counter()
     for node in graph[1]:
-        check_node(read_message(node, NODE, "a node"), shapes, weights)
+        taken = check_node(read_message(node, NODE, "a node"), shapes, weights)
+        takers.update(taken * len(taken))  # one of several waits for the others
     if shapes.get(OUTPUT) != output_shape:
         raise ValueError(f"expected probabilities {output_shape}, found {shapes.get(OUTPUT)}")
-    return Content(image_shape, output_shape[0], max(map(math.prod, shapes.values())))
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    waiting = sum(sizes[name] for name, count in takers.items() if count > 1)
+    if waiting > MOST_VALUES:
+        raise ValueError(f"{waiting:,} values of an image wait for a later operator")
+    return Content(image_shape, output_shape[0], max(waiting, *sizes.values()))
 
 
 def refuse_damage(model: Fields) -> None:
     """Raise ValueError if the graph has another checksum than the file says, where it says one."""
     for entry in model[14]:
         fields = read_message(entry, PROPERTY, "a property")
-        key, value = (text(b"".join(fields[number])) for number in (1, 2))
+        key, value = text(fields[1]), text(fields[2])
         if key == "graph_sha256" and hashlib.sha256(model[7][0]).hexdigest() != value:
             raise ValueError("its graph does not fit its checksum")
 
 
-def check_node(node: Fields, shapes: dict[str, Shape], weights: dict[str, Weight]) -> None:
+def check_node(node: Fields, shapes: dict[str, Shape], weights: dict[str, Weight]) -> list[str]:
     """Add the shape of what a node gives to `shapes`, those of all values before it.
 
-    Raises ValueError unless train writes such a node. Its weights follow its values.
+    Returns the names of the values that it takes; its weights follow them. Raises ValueError unless
+    train writes such a node.
     """
-    operator, output, *inputs = (
-        text(name) for name in [b"".join(node[4]), b"".join(node[2]), *node[1]]
-    )
-    taken = [name for name in inputs if name]  # "" is an input that is left out
-    values = [shapes[name] for name in taken if name in shapes]
-    if not all(name in weights for name in taken[len(values) :]) or len(node[2]) != 1:
+    operator, output = text(node[4]), text(node[2])
+    inputs = [text([name]) for name in node[1]]
+    taken = [name for name in inputs if name in shapes]
+    others = inputs[len(taken) :]
+    if not all(name in weights for name in others):
         raise ValueError(f"the operator {operator} takes {', '.join(inputs)}")
     if output in shapes or output in weights:
         raise ValueError(f"two nodes give {output!r}")
-    of_node = [weights[name] for name in taken[len(values) :]]
-    shapes[output] = shape_of_output(operator, values, of_node, read_attributes(node, operator))
+    shapes[output] = shape_of_output(
+        operator,
+        [shapes[name] for name in taken],
+        [weights[name] for name in others],
+        read_attributes(node, operator),
+    )
+    return taken
 
 
 def read_attributes(node: Fields, operator: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for attribute in node[5]:
         fields = read_message(attribute, ATTRIBUTE, f"an attribute of {operator}")
-        single = [*fields[2], *map(signed, fields[3]), *map(bytes, fields[4])]
-        name = text(b"".join(fields[1]))
+        name = text(fields[1])
+        words = [b"".join([word]) for word in fields[2] + fields[4]]
+        single = [*map(signed, fields[3]), *words]
+        if name in attributes or len(single) > 1:
+            raise ValueError(f"{operator} has two values of {name!r}")
         attributes[name] = single[0] if single else [signed(number) for number in fields[8]]
     return attributes
 
@@ -199,14 +221,28 @@ def signed(number: int) -> int:
     return number - 2**64 if number >= 2**63 else number
 
 
-def text(name: bytes | memoryview) -> str:
-    return bytes(name).decode()  # an invalid name is a ValueError
+def text(values: list[Any]) -> str:
+    """Of a field that a message has once at most: ONNX Runtime would take the last of several."""
+    if len(values) > 1:
+        raise ValueError(f"expected one text, found {len(values)}")
+    return b"".join(values).decode()  # an invalid text is a ValueError
+
+
+def read_weights(weights: list[Any]) -> dict[str, Weight]:
+    """Each by its name. Raises ValueError for a name that stands for something else, too."""
+    found = {"": LEFT_OUT}
+    for weight in weights:
+        name, values = check_weight(read_message(weight, WEIGHT, "a weight"))
+        if name in found or name == INPUT:
+            raise ValueError(f"two weights or inputs have the name {name!r}")
+        found[name] = values
+    return found
 
 
 def check_weight(weight: Fields) -> tuple[str, Weight]:
     """Its name and values: they are in the file, as many as its shape says, all finite."""
-    name = text(b"".join(weight[8]))
-    kind = WEIGHT_KINDS.get(weight[2][0] if weight[2] else 0)
+    name = text(weight[8])
+    kind = WEIGHT_KINDS.get(weight[2][0]) if len(weight[2]) == 1 else None
     stored = weight[9][0] if len(weight[9]) == 1 else memoryview(b"")
     if kind is None or math.prod(weight[1]) * kind.itemsize != len(stored):
         raise ValueError(f"the weight {name!r} has {len(stored):,} bytes for shape {weight[1]}")
@@ -221,7 +257,7 @@ def read_value(values: list[Any], name: str, kind: int) -> tuple[int, ...]:
     if len(values) != 1:
         raise ValueError(f"expected {name} alone, found {len(values)} of the kind")
     value = read_message(values[0], VALUE, name)
-    found = text(b"".join(value[1]))
+    found = text(value[1])
     tensor = read_message(only(value[2], name), {"tensor": 1}, f"the type of {name}")
     fields = read_message(only(tensor[1], name), {"kind": 1, "shape": 2}, f"the type of {name}")
     if found != name or fields[1] != [kind]:
@@ -271,6 +307,6 @@ def read_integer(content: memoryview, place: int) -> tuple[int, int]:
         byte = content[place]
         place += 1
         value |= (byte & 127) << shift
-        if byte < 128:
+        if byte < 128 and value < 2**64:  # ONNX Runtime would drop the bits above
             return value, place
     raise ValueError(f"cut off or damaged at byte {place:,}")

@@ -18,7 +18,8 @@ Weight = npt.NDArray[Any]
 Attributes = dict[str, Any]  # by name: an integer, several, or bytes of a word or of a float
 
 LARGEST_SIDE = 1024  # pixels, as in dataset.yaml
-MOST_VALUES = 100_000_000  # that one operator gives of an image: 0.4 GB
+MOST_VALUES = 256 * LARGEST_SIDE**2  # of an image, given by one operator: 1 GB
+FLOAT32 = 1  # ONNX's number of the type
 MOST_TOGETHER = 3  # values that become one: the colours of a grey image
 
 
@@ -39,8 +40,8 @@ def shape_of_output(
         )
     try:
         shape = rule(values, weights, attributes)
-    except (IndexError, KeyError, TypeError, ValueError) as error:  # too few of something
-        raise ValueError(f"{operator} lacks {error}") from None
+    except (IndexError, KeyError, TypeError, ValueError):  # too few of something, or another kind
+        shape = None
     if shape is None or min(shape, default=1) < 1 or math.prod(shape) > MOST_VALUES:
         taken = [*values, *(weight.shape for weight in weights)]
         raise ValueError(f"the operator {operator} takes {taken} with {attributes}")
@@ -67,12 +68,19 @@ def of_sum(values: Sequence[Shape], weights: Sequence[Weight], _: Attributes) ->
     return same(1)(values, weights, _)
 
 
+def of_cast(values: Sequence[Shape], weights: Sequence[Weight], a: Attributes) -> Shape | None:
+    return same(0)(values, weights, a) if a["to"] == FLOAT32 else None
+
+
 def of_mean(values: Sequence[Shape], weights: Sequence[Weight], _: Attributes) -> Shape | None:
-    return values[0] if not weights and len(set(values)) == 1 else None
+    """Of the members' probabilities."""
+    fits = not weights and len(set(values)) == 1 and len(values[0]) == 1
+    return values[0] if fits else None
 
 
 def of_softmax(values: Sequence[Shape], weights: Sequence[Weight], a: Attributes) -> Shape | None:
-    return same(0)(values, weights, a) if len(values[0]) == 1 else None
+    fits = len(values[0]) == 1 and a.get("axis", -1) == -1  # 0 would be the batch
+    return same(0)(values, weights, a) if fits else None
 
 
 def of_normalization(
@@ -85,9 +93,8 @@ def of_normalization(
 
 def of_reshape(values: Sequence[Shape], weights: Sequence[Weight], _: Attributes) -> Shape | None:
     (shape,), (target,) = values, weights
-    first, *others = target.astype(np.int64).tolist()
-    fits = first == -1 and min(others) > 0 and math.prod(others) == math.prod(shape)
-    return tuple(others) if fits else None
+    first, *others = target.tolist()
+    return tuple(others) if first == -1 and math.prod(others) == math.prod(shape) else None
 
 
 def of_transposition(
@@ -103,7 +110,7 @@ def of_flattening(
     values: Sequence[Shape], weights: Sequence[Weight], attributes: Attributes
 ) -> Shape | None:
     (shape,) = values
-    return (math.prod(shape),) if not weights and attributes["axis"] == 1 else None
+    return (math.prod(shape),) if not weights and attributes.get("axis", 1) == 1 else None
 
 
 def of_product(values: Sequence[Shape], weights: Sequence[Weight], _: Attributes) -> Shape | None:
@@ -127,7 +134,6 @@ def of_convolution(
         or groups not in (1, shape[0])
         or (kernel[1] * groups, kernel[0] % groups) != (shape[0], 0)
         or [bias.shape for bias in weights[1:]] not in ([], [kernel[:1]])
-        or (len(strides), len(pads)) != (2, 4)
         or min(strides) < 1
         or not all(0 <= pad < size for pad, size in zip(pads, kernel[2:] * 2, strict=True))
     ):
@@ -154,13 +160,16 @@ def of_concatenation(
 def of_resizing(
     values: Sequence[Shape], weights: Sequence[Weight], attributes: Attributes
 ) -> Shape | None:
-    """Images (channels, height, width) enlarged by a scale for each dimension."""
-    (shape,), (scales,) = values, weights
+    """Images (channels, height, width) enlarged by a scale for each dimension.
+
+    The region of interest, which ONNX has before the scales, is left out.
+    """
+    (shape,), (region, scales) = values, weights
     half_pixel = (attributes["mode"], attributes["coordinate_transformation_mode"]) == (
         b"linear",
         b"half_pixel",
     )
-    if len(shape) != 3 or scales.shape != (4,) or not half_pixel:
+    if len(shape) != 3 or region.size or scales.shape != (4,) or not half_pixel:
         return None
     if not (scales[:2] == 1).all() or not ((scales >= 1) & (scales <= LARGEST_SIDE)).all():
         return None
@@ -175,7 +184,7 @@ def of_resizing(
 RULES: dict[str, tuple[set[str], Rule]] = {
     "Add": (set(), of_sum),
     "BatchNormalization": ({"epsilon"}, of_normalization),
-    "Cast": ({"to"}, same(0)),
+    "Cast": ({"to"}, of_cast),
     "Clip": (set(), same(2)),
     "Concat": ({"axis"}, of_concatenation),
     "Conv": ({"kernel_shape", "strides", "pads", "group"}, of_convolution),

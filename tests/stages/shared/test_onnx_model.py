@@ -10,7 +10,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stages.shared.errors import UserError
-from stages.shared.onnx_model import BATCH_IMAGES, load_model, open_model, predict
+from stages.shared.onnx_model import (
+    BATCH_IMAGES,
+    BATCH_VALUES,
+    OnnxModel,
+    load_model,
+    open_model,
+    predict,
+)
 from stages.shared.onnx_shapes import shape_of_output
 
 SHAPE = (6, 5)
@@ -185,6 +192,34 @@ def claim_more_classes(model: onnx.ModelProto) -> None:
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4
 
 
+def name_two_weights_alike(model: onnx.ModelProto) -> None:
+    model.graph.initializer.add().CopyFrom(floats("by", 255))
+
+
+def name_a_weight_as_the_input(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].name = model.graph.node[1].input[1] = "images"
+
+
+def name_a_weight_as_nothing(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].name = model.graph.node[1].input[1] = ""
+
+
+def leave_an_input_out(model: onnx.ModelProto) -> None:
+    model.graph.node[1].input[1] = ""
+
+
+def say_an_attribute_twice(model: onnx.ModelProto) -> None:
+    model.graph.node[4].attribute.append(helper.make_attribute("axis", -1))
+
+
+def say_two_values_of_an_attribute(model: onnx.ModelProto) -> None:
+    model.graph.node[4].attribute[0].s = b"last"
+
+
+def give_two_values(model: onnx.ModelProto) -> None:
+    model.graph.node[4].output.append("more")
+
+
 def forget_the_graph(model: onnx.ModelProto) -> None:
     model.ClearField("graph")
 
@@ -213,6 +248,13 @@ def forget_the_graph(model: onnx.ModelProto) -> None:
         (give_logits_of_a_pixel, "expected a probability for each class"),
         (disagree_with_weights, r"the operator Gemm takes \[\(35,\), \(30, 3\)\]"),
         (claim_more_classes, r"expected probabilities \(4,\), found \(3,\)"),
+        (name_two_weights_alike, "two weights or inputs have the name 'by'"),
+        (name_a_weight_as_the_input, "two weights or inputs have the name 'images'"),
+        (name_a_weight_as_nothing, "two weights or inputs have the name ''"),
+        (leave_an_input_out, r"the operator Mul takes \[\(6, 5\), \(0,\)\]"),
+        (say_an_attribute_twice, "Softmax has two values of 'axis'"),
+        (say_two_values_of_an_attribute, "Softmax has two values of 'axis'"),
+        (give_two_values, "expected one text, found 2"),
         (forget_the_graph, "expected one graph, found 0"),
     ],
 )
@@ -223,6 +265,25 @@ def test_what_train_does_not_write_is_refused(tmp_path, change, message):
     expected = f"model.onnx: not a model that this project wrote: .*{message}.*`dvc checkout`"
     with pytest.raises(UserError, match=re.compile(expected, re.DOTALL)):
         open_model(path)
+
+
+def test_a_weight_with_two_names_is_refused():
+    """The check would see another weight than ONNX Runtime, which takes the last name."""
+    model = make_model()
+    model.graph.initializer[0].name = "b__y"
+    whole, twice = b"\x42\x04b__y", b"\x42\x01b\x42\x01y"  # of equal length, so nothing else moves
+    content = model.SerializeToString()
+    assert content.count(whole) == 1
+    with pytest.raises(ValueError, match="expected one text, found 2"):
+        load_model(content.replace(whole, twice))
+
+
+def test_an_integer_above_64_bits_is_refused():
+    """ONNX Runtime drops the bits above and takes a stride of 2**65 + 1 as 1."""
+    content, minus_one = make_model().SerializeToString(), b"\xff" * 9
+    assert content.count(minus_one + b"\x01") == 1
+    with pytest.raises(ValueError, match="damaged"):
+        load_model(content.replace(minus_one + b"\x01", minus_one + b"\x7f"))
 
 
 def test_a_file_cut_off_anywhere_is_refused(tmp_path):
@@ -265,17 +326,28 @@ def test_other_kinds_of_files_are_refused(tmp_path, content):
 CHANNELS = (3, 8, 6)  # an image's shape, channels first
 KERNEL = np.zeros((4, 3, 3, 3), np.float32)
 CONV = {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [0, 1, 1, 1]}
+ONE_PIXEL = {"kernel_shape": [1, 1], "strides": [1, 1], "pads": [0] * 4}
 RESIZE = {"mode": b"linear", "coordinate_transformation_mode": b"half_pixel"}
 ONE = np.float32(1)
 
 
 def scales(*values: float) -> list[np.ndarray]:
-    return [np.array(values, np.float32)]
+    """What Resize takes after the image: no region of interest, and the scales."""
+    return [np.empty(0, np.float32), np.array(values, np.float32)]
 
 
-@pytest.mark.parametrize(
+USES = pytest.mark.parametrize(
     ("operator", "values", "weights", "attributes", "expected"),
     [
+        ("Cast", [(6, 5)], [], {"to": TensorProto.FLOAT}, (6, 5)),
+        ("Mul", [(6, 5)], [ONE], {}, (6, 5)),
+        ("Relu", [CHANNELS], [], {}, CHANNELS),
+        ("BatchNormalization", [CHANNELS], [KERNEL[0, :, 0, 0]] * 4, {"epsilon": 1e-3}, CHANNELS),
+        ("Flatten", [CHANNELS], [], {"axis": 1}, (144,)),
+        ("Flatten", [CHANNELS], [], {}, (144,)),
+        ("Gemm", [(4,)], [KERNEL[:, :, 0, 0], KERNEL[0, :, 0, 0]], {}, (3,)),
+        ("Softmax", [(3,)], [], {"axis": -1}, (3,)),
+        ("Softmax", [(3,)], [], {}, (3,)),
         ("Add", [(6, 5)], [ONE], {}, (6, 5)),
         ("Add", [CHANNELS, CHANNELS], [], {}, CHANNELS),
         ("Clip", [CHANNELS], [ONE, ONE], {}, CHANNELS),
@@ -291,10 +363,38 @@ def scales(*values: float) -> list[np.ndarray]:
         ("Reshape", [(6, 5)], [np.array([-1, 6, 5, 1])], {}, (6, 5, 1)),
     ],
 )
+
+
+@USES
 def test_what_train_writes_of_an_operator_has_a_shape(
     operator, values, weights, attributes, expected
 ):
     assert shape_of_output(operator, values, weights, attributes) == expected
+
+
+@USES
+def test_onnx_itself_infers_the_same_shape(operator, values, weights, attributes, expected):
+    names = [f"value_{number}" for number in range(len(values))]
+    of_weights = [f"weight_{place}" if weight.size else "" for place, weight in enumerate(weights)]
+    kind = TensorProto.UINT8 if operator == "Cast" else TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node(operator, [*names, *of_weights], ["output"], **attributes)],
+        "one",
+        [
+            helper.make_tensor_value_info(name, kind, [7, *shape])
+            for name, shape in zip(names, values, strict=True)
+        ],
+        [helper.make_empty_tensor_value_info("output")],
+        [
+            numpy_helper.from_array(np.asarray(weight), name)
+            for name, weight in zip(of_weights, weights, strict=True)
+            if name
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    sizes = inferred.graph.output[0].type.tensor_type.shape.dim
+    assert tuple(size.dim_value for size in sizes) == (7, *expected)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +404,9 @@ def test_what_train_writes_of_an_operator_has_a_shape(
         ("Add", [CHANNELS], [np.ones(6, np.float32)], {}),
         ("Add", [CHANNELS] * 3, [], {}),
         ("Add", [], [ONE, ONE], {}),
+        ("Cast", [(6, 5)], [], {"to": TensorProto.STRING}),
+        ("Cast", [(6, 5)], [], {}),
+        ("Relu", [CHANNELS, CHANNELS], [], {}),
         ("Clip", [CHANNELS], [ONE], {}),
         ("Clip", [CHANNELS], [ONE, np.ones(2, np.float32)], {}),
         ("Concat", [(6, 5, 1)] * 4, [], {"axis": -1}),
@@ -320,6 +423,13 @@ def test_what_train_writes_of_an_operator_has_a_shape(
         ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [3, 0, 0, 0]}),
         ("Conv", [CHANNELS], [KERNEL], CONV | {"kernel_shape": [2, 2]}),
         ("Conv", [CHANNELS], [KERNEL], CONV | {"dilations": [2, 2]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"group": 2}),
+        ("Conv", [CHANNELS], [KERNEL, np.ones(3, np.float32)], CONV),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"strides": [1]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [0, 0]}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"pads": [0] * 5}),
+        ("Conv", [CHANNELS], [KERNEL], CONV | {"auto_pad": b"SAME_UPPER"}),
+        ("Conv", [(3, 1024, 1024)], [np.broadcast_to(ONE, (257, 3, 1, 1))], ONE_PIXEL),
         ("Conv", [CHANNELS], [], CONV),
         ("Conv", [(3, 2, 2)], [KERNEL], CONV | {"pads": [0] * 4}),
         ("Resize", [CHANNELS], scales(1, 1, 1000, 1000), RESIZE),
@@ -329,24 +439,36 @@ def test_what_train_writes_of_an_operator_has_a_shape(
         ("Resize", [CHANNELS], scales(1, 1, -2, 2), RESIZE),
         ("Resize", [CHANNELS], scales(1, 1, 2), RESIZE),
         ("Resize", [CHANNELS], scales(1, 1, 3e38, 1), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, np.nan, 1), RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 2, 2)[1:], RESIZE),
+        ("Resize", [CHANNELS], [ONE[None], *scales(1, 1, 2, 2)[1:]], RESIZE),
+        ("Resize", [CHANNELS], [*scales(), np.array([1, 3, 9, 9])], RESIZE),
+        ("Resize", [CHANNELS], scales(1, 1, 2, 2), RESIZE | {"antialias": 1}),
         ("Resize", [CHANNELS], [], RESIZE),
         ("Resize", [CHANNELS], scales(1, 1, 2, 2), RESIZE | {"mode": b"cubic"}),
         ("Resize", [CHANNELS], scales(1, 1, 2, 2), {"mode": b"linear"}),
         ("Resize", [(6, 5)], scales(1, 1, 2, 2), RESIZE),
         ("Transpose", [(8, 6, 3)], [], {"perm": []}),
+        ("Transpose", [(8, 6, 3)], [], {"perm": [0, 1, 1, 1]}),
+        ("Transpose", [(8, 6, 3)], [], {"perm": [0, 3, 1]}),
         ("Transpose", [(8, 6, 3)], [], {"perm": [1, 0, 2, 3]}),
         ("Transpose", [(8, 6, 3)], [], {}),
         ("Reshape", [(6, 5)], [np.array([-1, 6, 6])], {}),
         ("Reshape", [(6, 5)], [np.array([1, 30])], {}),
         ("Reshape", [(6, 5)], [np.array([-1])], {}),
+        ("Reshape", [(6, 5)], [np.array([-1, -6, -5])], {}),
+        ("Reshape", [(6, 5)], [np.array([-1, 0, 5])], {}),
         ("Gemm", [(30,)], [np.ones((30, 3)), np.ones(4)], {}),
         ("Gemm", [(30,)], [np.ones((30, 3))], {"transA": 1}),
         ("Gemm", [(10_000,)], [np.broadcast_to(ONE, (10_000, 2**40))], {}),
         ("BatchNormalization", [CHANNELS], [np.ones(3)] * 3, {}),
         ("BatchNormalization", [CHANNELS], [np.ones(4)] * 4, {}),
-        ("Softmax", [CHANNELS], [], {}),
+        ("Softmax", [CHANNELS], [], {"axis": -1}),
+        ("Softmax", [(3,)], [], {"axis": 0}),
+        ("Mean", [CHANNELS, CHANNELS], [], {}),
         ("Mean", [(3,), (4,)], [], {}),
         ("Mean", [], [], {}),
+        ("Mean", [(3,)], [ONE], {}),
         ("Flatten", [CHANNELS], [], {"axis": 0}),
         ("GlobalAveragePool", [(3,)], [], {}),
     ],
@@ -367,5 +489,69 @@ def test_values_are_taken_after_they_are_made_and_made_once():
             load_model(changed.SerializeToString())
 
 
-def test_the_batch_goes_by_the_largest_layer():
-    assert load_model(make_model().SerializeToString()).largest == 30
+def make_residual_model(side: int, filters: int, sums: int) -> onnx.ModelProto:
+    """Grey images, each sum of a value and of its convolution; the head takes the mean of all."""
+    kernel = np.zeros((filters, filters, 1, 1))
+    nodes = [
+        node("Reshape", "images shape", "grey"),
+        node("Cast", "grey", "floats", to=TensorProto.FLOAT),
+        node("Conv", "floats first", "sum_0", **ONE_PIXEL),
+    ]
+    for number in range(sums):
+        nodes += [
+            node("Conv", f"sum_{number} kernel", f"filtered_{number}", **ONE_PIXEL),
+            node("Add", f"sum_{number} filtered_{number}", f"sum_{number + 1}"),
+        ]
+    nodes += [
+        node("GlobalAveragePool", f"sum_{sums}", "means"),
+        node("Flatten", "means", "rows", axis=1),
+        node("Gemm", "rows weights", "logits"),
+        node("Softmax", "logits", "probabilities", axis=-1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", side, side])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        [
+            numpy_helper.from_array(np.array([-1, 1, side, side]), "shape"),
+            floats("first", np.ones((filters, 1, 1, 1))),
+            floats("kernel", kernel),
+            floats("weights", np.zeros((filters, 3))),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+
+
+def test_values_that_wait_are_bounded_together():
+    """Each is small enough, but ONNX Runtime may compute all of them before it adds the first."""
+    with pytest.raises(ValueError, match="320,864,256 values of an image wait"):
+        load_model(make_residual_model(side=1024, filters=51, sums=3).SerializeToString())
+
+
+@pytest.mark.parametrize(("sums", "largest"), [(0, 8 * 8 * 4), (2, 4 * 8 * 8 * 4)])
+def test_the_batch_goes_by_the_largest_layer_or_by_all_that_wait(sums, largest):
+    model = load_model(make_residual_model(side=8, filters=4, sums=sums).SerializeToString())
+    assert model.largest == largest
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [
+        (28 * 28, BATCH_IMAGES),  # the default mlp on MNIST
+        (26 * 26 * 32, BATCH_IMAGES),  # the default cnn
+        (64 * 64 * 96, 27),  # efficientnet_lite0 at 128 pixels
+        (112 * 112 * 96, 8),  # and at 224
+        (2 * BATCH_VALUES, 1),
+    ],
+)
+def test_fewer_images_run_at_once_in_a_network_of_larger_layers(largest, expected):
+    sizes = []
+
+    class Session:
+        def run(self, _names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            sizes.append(len(inputs["images"]))
+            return [np.zeros((sizes[-1], 3), np.float32)]
+
+    predict(OnnxModel(Session(), SHAPE, 3, largest), IMAGES[: expected + 1])
+    assert sizes == [expected, 1]
