@@ -110,7 +110,9 @@ def test_a_kill_changes_no_byte(options, after, best_epoch, tmp_path):
     assert bytes_of(fit(tmp_path / "killed", **options)) == whole
 
 
-def test_a_training_that_patience_ended_does_not_train_on(tmp_path, capsys):
+def test_a_training_that_patience_ended_does_not_train_on(tmp_path, capsys, monkeypatch):
+    """Its last epoch has a checkpoint, however soon after the one before."""
+    monkeypatch.setattr("stages.train.checkpoints.CHECKPOINT_SECONDS", 1e9)
     whole = bytes_of(fit(tmp_path, keep="best", patience=3))
     capsys.readouterr()
     assert bytes_of(fit(tmp_path, keep="best", patience=3)) == whole
