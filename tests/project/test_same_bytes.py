@@ -21,6 +21,8 @@ OPTIONS: dict[str, dict[str, object]] = {
         "train.warmup": 1,
         "train.precision": "mixed_bfloat16",
         "train.threads": 1,
+        "train.keep": "best",
+        "train.patience": 2,
     },
 }
 EDITS = [FINISHED_EDIT, FINISHED_CNN, *OPTIONS.values()]

@@ -1,6 +1,7 @@
 """The audit's arithmetic: folds, suspects, near-duplicates, merged corrections."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from tools.audit.training import (
     choose_batch_size,
     choose_epochs,
     choose_kinds,
+    choose_network,
 )
 from tools.shared.corrections import write_corrections
 
@@ -146,15 +148,26 @@ def test_test_images_are_judged_by_networks_that_trained_on_all_others():
 
 @pytest.mark.parametrize("shape", [(28, 28), (12, 10), (3, 200)])
 def test_the_audits_network_fits_images_of_any_size(shape):
-    kinds = choose_kinds(None, of_test=True, side=min(shape))
+    kinds = choose_kinds("light", None, of_test=True, image_shape=shape)
     assert len(kinds) == 3
     for block in [kind.model.cnn for kind in kinds.values() if kind.model.name == "cnn"]:
         refuse_small_images(shape, block.kernels, block.strides)  # raises if it does not
 
 
+@pytest.mark.parametrize(
+    ("colour", "shape", "side"), [("rgb", (64, 48, 3), 128), ("rgb", (90, 224, 3), 224)]
+)
+def test_pictures_are_judged_by_features_that_fit_them(colour, shape, side):
+    assert choose_network(SimpleNamespace(colour=colour)) == "features"
+    assert choose_network(SimpleNamespace(colour="grey")) == "light"
+    (kind,) = choose_kinds("features", None, of_test=False, image_shape=shape).values()
+    assert (kind.model.name, kind.model.pretrained.tuned_blocks) == ("pretrained", 0)
+    assert kind.model.pretrained.side == side
+
+
 @pytest.mark.parametrize("images", [9, 200, 3_000, 48_000, 1_000_000])
 def test_few_images_get_more_epochs(images):
-    for kind in choose_kinds(None, of_test=True, side=28).values():
+    for kind in choose_kinds("light", None, of_test=True, image_shape=(28, 28)).values():
         epochs = choose_epochs(kind, images)
         assert epochs * -(-images // choose_batch_size(kind, images)) >= FEWEST_UPDATES
         assert choose_epochs(kind, 48_000) == kind.epochs

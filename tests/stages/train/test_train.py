@@ -113,7 +113,7 @@ def test_the_history_has_a_row_an_epoch(finished):
 
 def test_the_scores_are_those_of_the_last_epoch(finished):
     scores, last = scores_of(finished), history_of(finished)[-1]
-    assert list(scores) == ["accuracy", "loss", "parameters"]
+    assert list(scores) == ["accuracy", "loss", "baseline_accuracy", "parameters"]
     assert scores["accuracy"] == pytest.approx(float(last["validation_accuracy"]), abs=6e-5)
     assert scores["loss"] == pytest.approx(float(last["validation_loss"]), abs=6e-5)
     assert scores["parameters"] == (120 * 16 + 16) + (16 * 8 + 8) + (8 * 3 + 3)
@@ -190,7 +190,9 @@ def test_every_option_together_trains_each_network(processed, tmp_path, name, ca
     assert "train.precision: this CPU may have no" in capsys.readouterr().out
     saved = keras.saving.load_model(folder / "models/model.keras")
     probabilities = np.load(folder / "reports/probabilities_validation.npy")
-    np.testing.assert_allclose(probabilities, saved.predict(VALIDATION[0], verbose=0), atol=1e-6)
+    tolerance = 2e-5 if name == "pretrained" else 1e-6  # a backbone has 50 layers
+    expected = saved.predict(VALIDATION[0], verbose=0)
+    np.testing.assert_allclose(probabilities, expected, atol=tolerance, rtol=1e-3)
     assert "bfloat16" not in json.dumps(saved.get_config())
     assert keras.config.dtype_policy().name == "float32"
     assert scores_of(folder)["accuracy"] > 0.6
